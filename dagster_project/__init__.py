@@ -1,0 +1,1 @@
+"""Customer value pipeline: raw exports to explained, gated customer scores."""

@@ -1,0 +1,32 @@
+"""The jobs: the night, the making of a reference, the replay of a publication."""
+
+import dagster as dg
+
+EVERYTHING = dg.AssetSelection.all()
+# A replay reads what was loaded then; it loads nothing.
+FROM_RAW_ON = EVERYTHING - dg.AssetSelection.groups("ingest")
+
+NIGHTLY = dg.define_asset_job(
+    "nightly", selection=EVERYTHING,
+    description="Load what is new, build and score the customers as of the night, audit the "
+                "candidate, publish it.",
+)
+RECALIBRATE = dg.define_asset_job(
+    "recalibrate", selection=EVERYTHING,
+    config={"ops": {"prepare_night": {"config": {"fit_reference": True}}}},
+    description="The night, with a new reference fitted as of it.",
+)
+REPLAY = dg.define_asset_job(
+    "replay", selection=FROM_RAW_ON,
+    description="A night again, with what was known at an earlier publication "
+                "(ops.prepare_night.config.known_at_publication).",
+)
+CANDIDATE = dg.AssetSelection.assets(["publish", "candidate"])
+APPROVE = dg.define_asset_job(
+    "approve",
+    selection=dg.AssetSelection.checks_for_assets(["publish", "candidate"])
+    | (dg.AssetSelection.groups("publish") - CANDIDATE),
+    description="Judge the candidate that stands there once more, with its waivers, and publish "
+                "it.",
+)
+JOBS = [NIGHTLY, RECALIBRATE, REPLAY, APPROVE]

@@ -1,0 +1,99 @@
+"""Running a job from the command line: the same jobs, in the same history as the UI's."""
+
+import contextlib
+import io
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from dagster_project.automation.jobs import JOBS
+from dagster_project.automation.nights import NIGHTS
+from dagster_project.resources import failure_texts
+
+LOOK_SECONDS = 0.5
+
+
+class NightNotThere(ValueError):
+    """A date is no night of this home: what is allowed."""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a run ended."""
+
+    run_id: str
+    is_success: bool
+    causes: tuple[str, ...]
+
+
+def require_night_exists(night: date) -> None:
+    """Raise unless the date is a night of this home that has ended."""
+    if NIGHTS.has_partition_key(night.isoformat()):
+        return
+    first, last = NIGHTS.get_first_partition_key(), NIGHTS.get_last_partition_key()
+    raise NightNotThere(
+        f"{night} is no night of this home: nights run from {first} (first_night in "
+        f"config/home.yaml) to {last} (yesterday in the business time zone)"
+    )
+
+
+def run_job(job_name: str, night: date, config: dict[str, Any] | None,
+            tell: Callable[[str], None]) -> RunOutcome:
+    """Run one job for one night in this process.
+
+    Args:
+        job_name: one of JOBS.
+        night: business date D.
+        config: configuration of ops, for example {"prepare_night": {...}}.
+        tell: called with each step that starts and each line that a step tells.
+    """
+    from dagster_project.definitions import defs
+
+    instance = dg.DagsterInstance.get()
+    job = defs().resolve_job_def(job_name)
+    run_id = str(uuid.uuid4())
+    run_config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    if config:
+        run_config["ops"] = {name: {"config": values} for name, values in config.items()}
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(instance, run_id, tell, ended), daemon=True)
+    watcher.start()
+    logging.getLogger("dagster").setLevel(logging.CRITICAL)
+    try:
+        # dbt's own lines stand in its log and in the run's history.
+        with contextlib.redirect_stdout(io.StringIO()):
+            result = job.execute_in_process(
+                partition_key=night.isoformat(), instance=instance, run_config=run_config,
+                run_id=run_id, raise_on_error=False)
+    finally:
+        ended.set()
+        watcher.join()
+    return RunOutcome(run_id, result.success, tuple(failure_texts(instance, run_id)))
+
+
+def _watch(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None],
+           ended: threading.Event) -> None:
+    """Tell what the run's own history says, as it comes."""
+    cursor = None
+    while True:
+        is_last_look = ended.wait(LOOK_SECONDS)
+        records = instance.get_records_for_run(run_id, cursor=cursor)
+        cursor = records.cursor
+        for record in records.records:
+            entry = record.event_log_entry
+            event = entry.dagster_event
+            if event is not None and event.event_type == dg.DagsterEventType.STEP_START:
+                tell(f"step {event.step_key}")
+            elif event is None and entry.level >= logging.INFO:
+                tell(entry.user_message)
+        if is_last_look and not records.has_more:
+            return
+
+
+JOB_NAMES = tuple(job.name for job in JOBS)

@@ -1,0 +1,371 @@
+"""`crm-value`: a thin face over the Dagster jobs of one home.
+
+Exit codes: 0 done; 1 the gate said no, nothing was published; 2 the configuration, a date, a path
+or an argument is wrong; 3 the run could not be finished, nothing was published.
+"""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as Grid
+
+from dagster_project.configuration import ConfigurationError
+from dagster_project.settings import (
+    Home,
+    HomeMissing,
+    SecretMissing,
+    enter,
+    home_from_environment,
+    make_home,
+)
+
+REFUSED, WRONG_INPUT, NOT_FINISHED = 1, 2, 3
+QUIET_SECONDS = 2.0
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    help="From raw exports to explained, gated customer scores, every night.",
+)
+out = Console(soft_wrap=True, highlight=False)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+Night = Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Business date.")]
+
+
+@app.callback()
+def choose_home(
+    context: typer.Context,
+    home: Annotated[Path | None, typer.Option(
+        "--home", help="The home; else the variable CRM_HOME, else ./home.")] = None,
+) -> None:
+    """Remember which home the command is for."""
+    context.obj = Home(home) if home else home_from_environment()
+
+
+def _fail(words: str, code: int) -> typer.Exit:
+    err.print(words, markup=False)
+    return typer.Exit(code)
+
+
+def _ready_home(context: typer.Context) -> Home:
+    """The home, with everything in it checked; exits with 2 if something is wrong."""
+    home: Home = context.obj
+    try:
+        home.require()
+    except (HomeMissing, SecretMissing, ConfigurationError) as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    enter(home)
+    return home
+
+
+def _date(text: str, option: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _fail(f"{option} {text}: is no date; write YYYY-MM-DD, for example 2026-11-20",
+                    WRONG_INPUT) from None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, float | None], None]]:
+    """Something to call with words and, where known, the share that is done."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(),
+               TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        last = {"told": time.monotonic()}
+
+        def tell(words: str, share: float | None = None) -> None:
+            bar.update(task, description=words, total=None if share is None else 1.0,
+                       completed=share or 0)
+            if not err.is_terminal and time.monotonic() - last["told"] > QUIET_SECONDS:
+                err.print(words, markup=False)
+                last["told"] = time.monotonic()
+
+        yield tell
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Folder of the new home.")],
+    sample: Annotated[bool, typer.Option(
+        "--sample", help="The home will hold made-up data (fixed key).")] = False,
+) -> None:
+    """Make a home: config, landing, state and warehouse."""
+    home = make_home(folder, is_sample=sample)
+    out.print(f"Home {home.folder}", markup=False)
+    out.print("  config/     what your business decides; start with crm.yaml and sources.yaml\n"
+              "  landing/    drop exports here: orders*, interactions*, surveys*, customers*\n"
+              "  warehouse/  crm.duckdb for your BI tool, after the first night", markup=False)
+    if not sample:
+        out.print("Set CRM_HOME_SECRET to a secret of at least 32 characters and keep it: "
+                  "python3 -c 'import secrets; print(secrets.token_hex(32))'", markup=False)
+
+
+@app.command()
+def sample(
+    context: typer.Context,
+    customers: Annotated[int, typer.Option(min=1, help="Customers.")] = 2000,
+    days: Annotated[int, typer.Option(min=1, help="Business dates.")] = 365,
+    end: Annotated[str, typer.Option(metavar="YYYY-MM-DD",
+                                     help="Last business date; default: yesterday.")] = "",
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 1,
+) -> None:
+    """Write made-up exports with a known dose of dirt into the home's landing folder."""
+    from dagster_project.sample import write_sample
+
+    home = _ready_home(context)
+    if not home.settings.sample_data:
+        raise _fail(f"{home.folder} holds real data (sample_data: false in config/home.yaml); "
+                    f"make a home for samples with: crm-value init --sample DIR", WRONG_INPUT)
+    last = _date(end, "--end") if end else _yesterday(home)
+    business = home.configuration.business
+    with _progress() as tell:
+        try:
+            manifest = write_sample(
+                home.landing, home.sample_manifest, customers=customers, days=days, end=last,
+                seed=seed, time_zone=business.time_zone, base_currency=business.base_currency,
+                report_progress=tell)
+        except ValueError as error:
+            raise _fail(str(error), WRONG_INPUT) from None
+    rows = ", ".join(f"{kind} {totals.rows_read:,}" for kind, totals in manifest.totals.items())
+    out.print(f"{len(manifest.files)} files in {home.landing} ({rows} rows); what they hold: "
+              f"{home.sample_manifest}", markup=False)
+
+
+def _yesterday(home: Home) -> date:
+    """The business date that ended last."""
+    from dagster_project.automation.nights import NIGHTS
+
+    key = NIGHTS.get_last_partition_key()
+    if key is None:
+        raise _fail(f"first_night in {home.config / 'home.yaml'} lies in the future", WRONG_INPUT)
+    return date.fromisoformat(key)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    night: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD",
+                                       help="Night to run; default: yesterday.")] = "",
+    first: Annotated[str, typer.Option("--from", metavar="YYYY-MM-DD",
+                                       help="First of several nights.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD",
+                                      help="Last of several nights.")] = "",
+    known_at: Annotated[int, typer.Option(
+        "--known-at", metavar="PUBLICATION",
+        help="Replay with what was known at this publication.")] = 0,
+) -> None:
+    """Run the night: load, build, score, audit, publish."""
+    home = _ready_home(context)
+    if bool(first) != bool(last) or (night and first):
+        raise _fail("give either --date, or both --from and --to", WRONG_INPUT)
+    if known_at and first:
+        raise _fail("--known-at replays one night: give --date", WRONG_INPUT)
+    begin = _date(first or night, "--from" if first else "--date") if first or night \
+        else _yesterday(home)
+    until = _date(last, "--to") if last else begin
+    if until < begin:
+        raise _fail(f"--to {until} lies before --from {begin}", WRONG_INPUT)
+    nights = [begin + timedelta(days=day) for day in range((until - begin).days + 1)]
+    _require_nights(nights)
+    for one in nights:
+        if known_at:
+            _run(home, "replay", one, {"prepare_night": {"known_at_publication": known_at}})
+        else:
+            _run(home, "nightly", one)
+    if not known_at:
+        _show_publication(home)
+
+
+def _require_nights(nights: list[date]) -> None:
+    from dagster_project.automation.runs import NightNotThere, require_night_exists
+
+    try:
+        for night in (nights[0], nights[-1]):
+            require_night_exists(night)
+    except NightNotThere as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+
+
+def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None) -> None:
+    """Run one job; exits with 1 or 3 unless it published."""
+    from dagster_project.automation.runs import run_job
+
+    with _progress() as tell:
+        outcome = run_job(job, night, config, lambda words: tell(f"{night}: {words}", None))
+    if outcome.is_success:
+        out.print(f"{night}: {_last_words(home, outcome.run_id)} (run {outcome.run_id})",
+                  markup=False)
+        return
+    words = "\n".join(outcome.causes) or "the run ended without a word"
+    was_refused = _outcome_of(home, outcome.run_id)[0] == "refused"
+    err.print(f"{night}: {job} failed; nothing was published. Run {outcome.run_id}, also in "
+              f"{home.warehouse / 'status.duckdb'}", markup=False)
+    raise _fail(words, REFUSED if was_refused else NOT_FINISHED)
+
+
+def _outcome_of(home: Home, run_id: str) -> tuple[str, int | None]:
+    """Outcome and publication of a run, from the status."""
+    if not home.stores.status.exists():
+        return "failed", None
+    with home.stores.open(home.stores.status, read_only=True) as connection:
+        row = connection.execute(
+            "select outcome, publication_id from crm.pipeline_runs where run_id = ?", [run_id]
+        ).fetchone()
+    return (row[0], row[1]) if row else ("failed", None)
+
+
+def _last_words(home: Home, run_id: str) -> str:
+    outcome, publication_id = _outcome_of(home, run_id)
+    return f"{outcome}, publication {publication_id}" if publication_id else outcome
+
+
+def _show_publication(home: Home) -> None:
+    """The quadrant table, the law's counts and where the warehouse is."""
+    with home.stores.open(home.stores.publication, read_only=True) as connection:
+        quadrants = connection.execute(
+            "select segment, customers_n, customers_share, net_revenue_amount, mean_crm_value "
+            "from crm.segment_kpis left join crm.strategies "
+            "on segment_kpis.segment = strategies.quadrant "
+            "where segment_kind = 'quadrant' order by coalesce(position, 99)").fetchall()
+        law = connection.execute(
+            "select source, cast(read as bigint), cast(repeated as bigint), "
+            "cast(rejected as bigint), cast(loaded as bigint), cast(superseded as bigint), "
+            "cast(current as bigint), cast(counted as bigint), cast(unattributed as bigint), "
+            "cast(excluded as bigint), cast(held as bigint), cast(after_date as bigint) "
+            "from crm.reconciliation where measure = 'rows' order by source").fetchall()
+        row = connection.execute(
+            "select as_of_date, base_currency from crm.publication where is_current").fetchone()
+    assert row is not None
+    grid = Grid(title=f"Customers as of {row[0]}", title_justify="left")
+    for name in ("quadrant", "customers", "share", f"net revenue {row[1]}", "mean CRM value"):
+        grid.add_column(name, justify="left" if name == "quadrant" else "right")
+    for segment, count, share, revenue, mean in quadrants:
+        grid.add_row(segment, f"{count:,}", f"{share:.1%}", f"{revenue:,.2f}",
+                     "" if mean is None else str(mean))
+    out.print(grid)
+    grid = Grid(title="Rows: read = loaded + repeated + rejected; loaded = current + superseded; "
+                      "current = the last five", title_justify="left")
+    for name in ("source", "read", "repeated", "rejected", "loaded", "superseded", "current",
+                 "counted", "unattributed", "excluded", "held", "after D"):
+        grid.add_column(name, justify="left" if name == "source" else "right")
+    for source, *counts in law:
+        grid.add_row(source, *(f"{count or 0:,}" for count in counts))
+    out.print(grid)
+    out.print(f"Warehouse: {home.stores.publication} (schema crm)", markup=False)
+
+
+@app.command()
+def recalibrate(context: typer.Context, night: Night) -> None:
+    """Fit a new reference as of a night, and publish that night by it."""
+    home = _ready_home(context)
+    one = _date(night, "--date")
+    _require_nights([one])
+    _run(home, "recalibrate", one, {"prepare_night": {"fit_reference": True}})
+    _show_publication(home)
+
+
+@app.command()
+def rebuild(context: typer.Context) -> None:
+    """Delete the build and make the last publication again from raw; say whether it is equal."""
+    home = _ready_home(context)
+    if not home.stores.publication.exists():
+        raise _fail("nothing was published yet; run a night first: crm-value run", WRONG_INPUT)
+    with home.stores.open(home.stores.publication, read_only=True) as connection:
+        row = connection.execute("select publication_id, as_of_date from crm.publication "
+                                 "order by publication_id desc limit 1").fetchone()
+    assert row is not None
+    home.stores.build.unlink(missing_ok=True)
+    _run(home, "replay", row[1], {"prepare_night": {"known_at_publication": row[0]}})
+    out.print(f"Publication {row[0]} of {row[1]} was made again from raw and is equal.",
+              markup=False)
+
+
+@app.command()
+def check(context: typer.Context) -> None:
+    """Say what of the landing folder would be loaded, repeated, rejected or held."""
+    from dagster_project.customers.trial import try_landing
+
+    home = _ready_home(context)
+    with _progress() as tell:
+        trial = try_landing(home, _yesterday(home), tell)
+    for line in trial.lines:
+        out.print(line, markup=False)
+    for reason, count in trial.held.items():
+        out.print(f"held: {count} order lines, {reason}", markup=False)
+    if not trial.lines:
+        out.print(f"{home.landing} holds nothing new", markup=False)
+    if trial.refused_n:
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
+def explain(
+    context: typer.Context,
+    customer: Annotated[str, typer.Argument(
+        help="Our customer_key, or the id as the shop writes it.")],
+    night: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD",
+                                       help="As of which date; default: the current one.")] = "",
+    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+) -> None:
+    """Say in words why a customer has these scores, or why they are not there."""
+    from dagster_project.publish.explanation import Unexplainable, explain_customer
+
+    home = _ready_home(context)
+    if language not in ("en", "zh"):
+        raise _fail(f"--language {language}: allowed are en and zh", WRONG_INPUT)
+    try:
+        lines = explain_customer(home, customer, _date(night, "--date") if night else None,
+                                 language)
+    except Unexplainable as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    for line in lines:
+        out.print(line, markup=False)
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    candidate: Annotated[str, typer.Option(help="Candidate that was refused.")],
+    waive: Annotated[str, typer.Option(help="Check whose alarm is false.")],
+    reason: Annotated[str, typer.Option(help="Why; it is published.")],
+    who: Annotated[str, typer.Option(help="Your name; it is published.")] = "",
+) -> None:
+    """Waive one failing check for one candidate, judge it again and publish it."""
+    from dagster_project.quality.gate import load_declarations
+    from dagster_project.quality.waivers import WaiverError, add_waiver
+    from dagster_project.settings import EXPECTATIONS
+
+    home = _ready_home(context)
+    file = home.stores.candidate(candidate)
+    known = [entry.name for entry in load_declarations(EXPECTATIONS).checks]
+    try:
+        add_waiver(file.parent, waive, reason, who or getpass.getuser(), known=known)
+    except WaiverError as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    with home.stores.open(file, read_only=True) as connection:
+        row = connection.execute("select as_of_date from crm.publication "
+                                 "order by publication_id desc limit 1").fetchone()
+    assert row is not None
+    _run(home, "approve", row[0])
+    _show_publication(home)
+
+
+def main() -> None:
+    """Entry point of `crm-value`."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

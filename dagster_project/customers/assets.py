@@ -1,0 +1,178 @@
+"""The night's inputs, the map of identities, and the dbt models, as assets."""
+
+import hashlib
+import hmac
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+
+from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
+from dagster_project.customers.dbt_project import dbt_executable, manifest_path
+from dagster_project.customers.identities import EDGES_QUERY, customer_map, edge_parameters
+from dagster_project.customers.night import (
+    NightInputs,
+    choose_inputs,
+    repeated_publication,
+    replay_inputs,
+)
+from dagster_project.customers.tables import (
+    CUSTOMER_MAP,
+    DECAY_WEIGHTS,
+    EXCLUDED_IDENTITIES,
+    IDENTITY_EDGES,
+    NIGHT_INPUTS,
+    NIGHT_TABLES,
+)
+from dagster_project.ingest.assets import column_schema
+from dagster_project.ingest.tables import RAW_TABLES
+from dagster_project.quality.expectations_runner import warm_up
+from dagster_project.resources import HomeResource, RunSession, require_inputs
+from dagster_project.scoring.decay import decay_weights
+from dagster_project.settings import DBT_PROJECT, set_environment
+
+# After so many half-lives a weight is less than one millionth.
+HALF_LIVES_THAT_COUNT = 21
+
+
+class NightConfig(dg.Config):  # type: ignore[misc]
+    """How a night chooses its inputs.
+
+    Attributes:
+        known_at_publication: replay with what was known at this publication; 0: what is known
+            now.
+        fit_reference: make a new reference as of D.
+    """
+
+    known_at_publication: int = 0
+    fit_reference: bool = False
+
+
+@dg.multi_asset(
+    name="prepare_night",
+    specs=[
+        dg.AssetSpec(
+            ["night", table.name], group_name="customers", owners=OWNERS, kinds={"python"},
+            description=table.grain, deps=[["raw", raw.name] for raw in RAW_TABLES],
+            metadata={"dagster/column_schema": column_schema(table)}, partitions_def=NIGHTS,
+        )
+        for table in NIGHT_TABLES
+    ],
+    backfill_policy=ONE_NIGHT_A_RUN,
+)
+def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
+                  home: HomeResource) -> Iterator[dg.MaterializeResult]:
+    """Choose the six inputs of the night and make the tables that dbt reads."""
+    session = home.session
+    inputs = _inputs(session, config)
+    configuration = session.configuration_of(inputs.config_hash)
+    edges = session.engine.read_current(
+        "raw", EDGES_QUERY, edge_parameters(inputs.as_of_date, inputs.known_load_seq))
+    half_lives = configuration.decay_half_lives()
+    frames = {
+        NIGHT_INPUTS: inputs.to_frame(),
+        IDENTITY_EDGES: edges,
+        CUSTOMER_MAP: customer_map(edges),
+        DECAY_WEIGHTS: decay_weights(
+            half_lives, HALF_LIVES_THAT_COUNT * max(half_lives, default=1)),
+        EXCLUDED_IDENTITIES: _excluded_identities(session, configuration.exclude.customers.ids),
+    }
+    session.candidate_id = inputs.candidate_id
+    for table, frame in frames.items():
+        session.engine.replace_cells("build", table, "night", frame)
+        yield dg.MaterializeResult(asset_key=["night", table.name],
+                                   metadata={"dagster/row_count": len(frame)})
+    context.log.info(f"night of {inputs.as_of_date}: {inputs}")
+
+
+def _inputs(session: RunSession, config: NightConfig) -> NightInputs:
+    engine, as_of_date = session.engine, session.as_of_date
+    assert as_of_date is not None, "prepare_night is partitioned"
+    known = engine.read_current("raw", "select coalesce(max(load_seq), 0) as k from load_ledger")
+    known_load_seq = int(known["k"].iloc[0])
+    if known_load_seq == 0:
+        raise dg.Failure(
+            description=f"nothing was loaded: put exports into {session.home.landing} and see "
+                        f"what would be read with: crm-value check", allow_retries=False)
+    if not engine.has("publication"):
+        references = pd.DataFrame(
+            columns=["reference_id", "valid_from", "known_load_seq", "config_hash"])
+        publications = pd.DataFrame({"publication_id": pd.Series(dtype=int)})
+    else:
+        references = engine.read_current(
+            "publication", "select distinct reference_id, valid_from, known_load_seq, "
+                           "config_hash from crm.scoring_reference")
+        publications = engine.read_current(
+            "publication", "select * from crm.publication order by publication_id")
+    if config.known_at_publication:
+        return replay_inputs(publications, config.known_at_publication, as_of_date)
+    previous = 0 if publications.empty else int(publications["publication_id"].max())
+    chosen = choose_inputs(
+        as_of_date, known_load_seq, session.home.configuration.hash, references, previous,
+        fit_reference=config.fit_reference)
+    repeated = repeated_publication(chosen, publications)
+    return replay_inputs(publications, repeated, as_of_date) if repeated else chosen
+
+
+def _excluded_identities(session: RunSession, ids: tuple[str, ...]) -> pd.DataFrame:
+    """Tokens of the ids that crm.yaml lists, in every id space they may belong to."""
+    spaces = sorted({source.id_space for source in session.home.sources.sources})
+    return pd.DataFrame(
+        [{"identity_id": identity_token(session.home.secret, space, value),
+          "rule": "listed_customer"} for space in spaces for value in ids],
+        columns=["identity_id", "rule"], dtype=str,
+    )
+
+
+def identity_token(secret: bytes, id_space: str, value: str) -> str:
+    """Token of one id: the first 128 bits of HMAC-SHA-256, as in the vault."""
+    digest = hmac.new(secret, f"{id_space}:{value}".encode(), hashlib.sha256).digest()
+    return str(uuid.UUID(bytes=digest[:16]))
+
+
+class ModelTranslator(DagsterDbtTranslator):  # type: ignore[misc]
+    """dbt models under their schema; models of one night have its partition, facts none."""
+
+    def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str,
+                       project: Any) -> dg.AssetSpec:
+        """See dagster-dbt."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        props = self.get_resource_props(manifest, unique_id)
+        if props["resource_type"] != "model":
+            return spec
+        is_of_night = "night" in props["fqn"]
+        return spec.replace_attributes(
+            key=dg.AssetKey([props["schema"], props["name"]]), group_name="customers",
+            owners=OWNERS, kinds={"dbt", "duckdb"},
+            partitions_def=NIGHTS if is_of_night else None,
+        )
+
+
+@dbt_assets(
+    manifest=manifest_path(), name="build_customers", dagster_dbt_translator=ModelTranslator(),
+    backfill_policy=ONE_NIGHT_A_RUN, exclude="resource_type:unit_test resource_type:exposure",
+)
+def build_customers(context: dg.AssetExecutionContext, dbt: DbtCliResource,
+                    home: HomeResource) -> Iterator[Any]:
+    """Current versions, facts and features of the night: one dbt subprocess."""
+    session = home.session
+    inputs = require_inputs(session)
+    configuration = session.configuration_of(inputs.config_hash)
+    stores = session.home.stores
+    # Importing the expectations' library takes seconds; dbt leaves a processor idle meanwhile.
+    threading.Thread(target=warm_up, daemon=True).start()
+    target = session.home.state / "dbt"
+    set_environment(dbt_environment(
+        stores.build, stores.raw, stores.limits.memory, stores.limits.threads,
+        stores.limits.spill_folder, target))
+    yield from dbt.cli(dbt_arguments(configuration.dbt_vars()), context=context,
+                       target_path=target).stream()
+
+
+DBT_RESOURCE = DbtCliResource(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT),
+                              dbt_executable=dbt_executable())

@@ -1,0 +1,1 @@
+"""Where the work runs. No engine's name is used outside this room."""

@@ -1,0 +1,334 @@
+"""A read-only look at one candidate and the night's loads, for the gate.
+
+Everything the gate needs from the engine is here: the two files attached read-only under plain
+names, counting of offending rows, fingerprints, and the way in for Great Expectations. What is
+checked stays out: that is declared in expectations/ and run by quality/.
+
+What a check sees:
+
+- `crm.<table>`: tables and views of the candidate;
+- `night.<raw table>`, `night.load_ledger`, `night.rejected_rows`: rows of the night's loads;
+- `night.publication`: the newest publication, the one the candidate adds;
+- `night.customer_score_history`: the rows that this publication adds to history;
+- `night.text_values`: table_name, column_name, value: every distinct text a reader could see;
+- `night.<table>` for each table of small facts that the caller passes;
+- `looks_like_email(text)`, `looks_like_phone(text)`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from duckdb_engine import ConnectionWrapper, CursorWrapper
+
+from dagster_project.engine.table import Table
+from dagster_project.ingest.tables import LOAD_LEDGER, RAW_TABLES, REJECTED_ROWS
+from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY, PUBLICATION
+
+# Row hashes hold for one version of the engine.
+ENGINE_VERSION = f"duckdb {duckdb.__version__}"
+
+# The left border keeps masked values (j***@e***.com) and words with a lone @ from matching.
+EMAIL_PATTERN = r"[^\s@*,;:<>()]@[^\s@*,;<>()]+\.[^\s@*.,;<>()]{2,}"
+# A mainland mobile number, any number written with +, and the 3-3-4 form. Digits inside longer
+# words (hashes, order numbers) do not count, hence the borders.
+PHONE_PATTERN = (
+    r"(^|[^0-9A-Za-z+])("
+    r"1[3-9][0-9]([ -]?)[0-9]{4}([ -]?)[0-9]{4}"
+    r"|\+[0-9]([ ().-]{0,2}[0-9]){7,14}"
+    r"|\(?[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}"
+    r")($|[^0-9A-Za-z])"
+)
+
+
+class AuditConnection:
+    """An open audit: questions about one candidate, no way to change it."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self._connection = connection
+
+    @property
+    def engine_version(self) -> str:
+        """Name and version of the engine; row hashes hold for one version only."""
+        return ENGINE_VERSION
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Column names of `schema.table` with their types, in order; empty: no such table."""
+        schema, table = relation.split(".")
+        rows = self._connection.execute(
+            "select column_name, data_type from information_schema.columns "
+            "where table_catalog = 'memory' and table_schema = ? and table_name = ? "
+            "order by ordinal_position",
+            [schema, table],
+        ).fetchall()
+        return dict(rows)
+
+    def rows_n(self, relation: str) -> int:
+        """Number of rows of `schema.table`."""
+        return int(self._value(f"select count(*) from {relation}"))
+
+    def offending(self, query: str) -> tuple[int, dict[str, Any] | None]:
+        """Number of rows of a query, and the first of them by its first column.
+
+        Args:
+            query: a select that returns the rows at fault.
+
+        Returns:
+            (0, None), or the count and one row as column -> value, not masked.
+        """
+        count = int(self._value(f"select count(*) from (\n{query}\n) as offending"))
+        if count == 0:
+            return 0, None
+        cursor = self._connection.cursor()
+        cursor.execute(f"select * from (\n{query}\n) as offending order by 1 limit 1")
+        names = [entry[0] for entry in cursor.description or ()]
+        row = cursor.fetchone()
+        return count, dict(zip(names, row, strict=True)) if row else None
+
+    def expectation_source(self) -> tuple[str, dict[str, Any]]:
+        """Connection string and create_engine arguments for Great Expectations."""
+        return "duckdb://", {"creator": self._creator}
+
+    def fingerprints(self, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+        """Fingerprints of the tables and views of `crm`, see `fingerprints_of`."""
+        return _fingerprints(self._connection, frozenset(without))
+
+    def _creator(self) -> ConnectionWrapper:
+        return _StatementPerCursor(self._connection.cursor())
+
+    def _value(self, query: str) -> Any:
+        row = self._connection.cursor().execute(query).fetchone()
+        return row[0] if row else None
+
+
+class _StatementPerCursor(ConnectionWrapper):
+    """Hands out a fresh engine cursor for each statement.
+
+    Great Expectations 1.24 reads a result after its connection went back to the pool, whose
+    rollback empties it ("list index out of range"). A result with a cursor of its own outlives
+    that.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        super().__init__(connection)
+        self._parent = connection
+
+    def cursor(self) -> CursorWrapper:
+        """A cursor whose result nobody else can take away."""
+        return CursorWrapper(self._parent.cursor(), self)
+
+
+@contextmanager
+def open_audit(
+    candidate: Path,
+    raw: Path,
+    *,
+    after_load_seq: int,
+    known_load_seq: int,
+    facts: Sequence[tuple[Table, Sequence[tuple[Any, ...]]]] = (),
+    memory_limit: str | None = None,
+    threads: int | None = None,
+) -> Iterator[AuditConnection]:
+    """Open candidate and raw for reading.
+
+    Args:
+        candidate: the file to be published.
+        raw: the raw file.
+        after_load_seq: last load that the previous publication knew; the night's come after.
+        known_load_seq: last load of the night (K).
+        facts: small tables for `night`, with their rows.
+        memory_limit: for example "2GB"; None: the engine's default.
+        threads: None: the engine's default.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+    """
+    for path in (candidate, raw):
+        _must_exist(path)
+    with (
+        tempfile.TemporaryDirectory(prefix=".audit-", dir=candidate.parent) as spill,
+        _memory(spill, memory_limit, threads) as connection,
+    ):
+        _attach(connection, candidate, "candidate")
+        _attach(connection, raw, "raw_file")
+        connection.execute("create schema crm")
+        connection.execute("create schema night")
+        crm = _relations(connection, "candidate", "crm")
+        for name in crm:
+            # A view of the candidate whose table is missing cannot be read: it is left out, and
+            # what asks for it is not evaluated.
+            with suppress(duckdb.CatalogException, duckdb.BinderException):
+                connection.execute(f'create view crm."{name}" as from candidate.crm."{name}"')
+        _create_night_loads(connection, after_load_seq, known_load_seq)
+        _create_night_publication(connection, crm)
+        for table, rows in facts:
+            connection.execute(table.ddl("night"))
+            marks = ", ".join("?" for _ in table.columns)
+            for row in rows:
+                connection.execute(f"insert into night.{table.name} values ({marks})", list(row))
+        _create_text_values(connection)
+        # From here on nothing may be read but the two files: no extension, no network.
+        connection.execute("set enable_external_access = false")
+        connection.execute("set lock_configuration = true")
+        yield AuditConnection(connection)
+
+
+def fingerprints_of(candidate: Path, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+    """Fingerprint every table of schema `crm`: what the file holds, whatever the row order.
+
+    Rows are summed as hashes; xor would make a table in which each row stands twice equal to an
+    empty one.
+
+    Args:
+        candidate: the file.
+        without: tables left out, those that differ from run to run.
+
+    Returns:
+        table -> {"rows_n": 3, "hash_sum": "123", "columns": sha256 of names and types}; a view
+        has rows_n and hash_sum None and the hash of its definition.
+    """
+    _must_exist(candidate)
+    with duckdb.connect(":memory:") as connection:
+        _attach(connection, candidate, "candidate")
+        return _fingerprints(connection, frozenset(without))
+
+
+def _must_exist(path: Path) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist, so it cannot be audited")
+
+
+@contextmanager
+def _memory(
+    spill: str, memory_limit: str | None, threads: int | None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    config: dict[str, Any] = {
+        "temp_directory": spill,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "preserve_insertion_order": False,
+    }
+    if memory_limit is not None:
+        config["memory_limit"] = memory_limit
+    if threads is not None:
+        config["threads"] = threads
+    with duckdb.connect(":memory:", config=config) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+
+
+def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:
+    quoted = str(path).replace("'", "''")
+    connection.execute(f"attach '{quoted}' as {name} (read_only)")
+
+
+def _relations(connection: duckdb.DuckDBPyConnection, catalog: str, schema: str) -> list[str]:
+    rows = connection.execute(
+        "select table_name from information_schema.tables "
+        "where table_catalog = ? and table_schema = ? order by table_name",
+        [catalog, schema],
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _create_night_loads(
+    connection: duckdb.DuckDBPyConnection, after_load_seq: int, known_load_seq: int
+) -> None:
+    present = set(_relations(connection, "raw_file", "main"))
+    for table in (*RAW_TABLES, LOAD_LEDGER, REJECTED_ROWS):
+        if table.name in present:
+            connection.execute(
+                f"create view night.{table.name} as from raw_file.main.{table.name} "
+                f"where load_seq > {int(after_load_seq)} and load_seq <= {int(known_load_seq)}"
+            )
+
+
+def _create_night_publication(connection: duckdb.DuckDBPyConnection, crm: Sequence[str]) -> None:
+    if PUBLICATION.name not in crm:
+        return
+    connection.execute(
+        "create table night.publication as from candidate.crm.publication "
+        "where publication_id = (select max(publication_id) from candidate.crm.publication)"
+    )
+    if CUSTOMER_SCORE_HISTORY.name in crm:
+        row = connection.execute("select max(publication_id) from night.publication").fetchone()
+        newest = row[0] if row and row[0] is not None else 0
+        # A constant, so that the engine skips the blocks of older nights.
+        connection.execute(
+            "create view night.customer_score_history as "
+            f"from candidate.crm.customer_score_history where publication_id = {newest}"
+        )
+
+
+def _create_text_values(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute(
+        "create macro looks_like_email(value) as "
+        f"contains(value, '@') and regexp_matches(value, '{EMAIL_PATTERN}')"
+    )
+    connection.execute(
+        f"create macro looks_like_phone(value) as regexp_matches(value, '{PHONE_PATTERN}')"
+    )
+    rows = connection.execute(
+        "select table_schema, table_name, column_name from information_schema.columns "
+        "where table_catalog = 'memory' and data_type in ('VARCHAR', 'JSON') "
+        "and (table_schema = 'crm' or table_schema || '.' || table_name = 'night.rejected_rows') "
+        "order by all"
+    ).fetchall()
+    tables = {
+        name for (name,) in connection.execute(
+            "select table_name from duckdb_tables() "
+            "where database_name = 'candidate' and schema_name = 'crm'"
+        ).fetchall()
+    }
+    parts = ["select null::varchar as table_name, null::varchar as column_name, "
+             "null::varchar as value where false"]
+    for schema, table, column in rows:
+        if schema == "crm" and table not in tables:
+            continue  # a view shows texts of tables that are looked at already
+        # Older rows of history were looked at in their own night.
+        is_history = table == CUSTOMER_SCORE_HISTORY.name and PUBLICATION.name in tables
+        home = "night" if is_history else schema
+        parts.append(
+            f"select distinct '{table}', '{column}', \"{column}\"::varchar from {home}.\"{table}\" "
+            f'where "{column}" is not null'
+        )
+    connection.execute("create view night.text_values as\n" + "\nunion all\n".join(parts))
+
+
+def _fingerprints(
+    connection: duckdb.DuckDBPyConnection, without: frozenset[str]
+) -> dict[str, dict[str, Any]]:
+    columns: dict[str, list[tuple[str, str]]] = {}
+    for table, column, data_type in connection.execute(
+        "select table_name, column_name, data_type from duckdb_columns() "
+        "where database_name = 'candidate' and schema_name = 'crm' "
+        "order by table_name, column_index"
+    ).fetchall():
+        if table not in without:
+            columns.setdefault(table, []).append((column, data_type))
+    views = dict(connection.execute(
+        "select view_name, sql from duckdb_views() "
+        "where database_name = 'candidate' and schema_name = 'crm'"
+    ).fetchall())
+    found: dict[str, dict[str, Any]] = {}
+    for table, described in columns.items():
+        if table in views:
+            found[table] = {"rows_n": None, "hash_sum": None, "columns": _sha256(views[table])}
+            continue
+        names = ", ".join(f'"{column}"' for column, _ in described)
+        row = connection.execute(
+            f'select count(*), coalesce(sum(hash({names})), 0)::varchar from candidate.crm."{table}"'
+        ).fetchone()
+        assert row is not None, "an aggregate returns one row"
+        found[table] = {"rows_n": row[0], "hash_sum": row[1], "columns": _sha256(repr(described))}
+    return found
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

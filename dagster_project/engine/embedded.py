@@ -1,0 +1,181 @@
+"""The embedded engine: DuckDB on one machine, dbt as a subprocess. Keeps `interface.Engine`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from dagster_project.engine.interface import LoadRequest, LoadResult
+from dagster_project.engine.loading import append_file, prepare_stores
+from dagster_project.engine.stores import Stores, identifier, make_tables
+from dagster_project.engine.table import Table
+from dagster_project.ingest.landing import FileRefused
+
+AREAS = ("raw", "vault", "build", "publication", "status")
+
+
+class EmbeddedEngine:
+    """DuckDB files of one home."""
+
+    def __init__(self, stores: Stores, secret: bytes) -> None:
+        """Makes the durable stores where they are missing.
+
+        Args:
+            stores: paths and limits.
+            secret: key of the home's identity tokens.
+
+        Raises:
+            WrongSecret: the home was made with another secret.
+        """
+        self.stores = stores
+        self._secret = secret
+        stores.state.mkdir(parents=True, exist_ok=True)
+        stores.warehouse.mkdir(parents=True, exist_ok=True)
+        with stores.open(None, raw=(stores.raw, "READ_WRITE"),
+                         vault=(stores.vault, "READ_WRITE")) as connection:
+            prepare_stores(connection)
+
+    def path_of(self, area: str) -> Path:
+        """File of one of AREAS."""
+        if area not in AREAS:
+            raise KeyError(f"{area} is no area; areas are {', '.join(AREAS)}")
+        path: Path = getattr(self.stores, area)
+        return path
+
+    def append_loads(
+        self, requests: Iterable[LoadRequest]
+    ) -> Iterator[LoadResult | FileRefused]:
+        """See `interface.Engine`. The scratch store is deleted: it holds text in clear."""
+        folder = self.stores.state / "scratch" / uuid.uuid4().hex
+        folder.mkdir(parents=True)
+        try:
+            with self.stores.open(folder / "scratch.duckdb",
+                                  raw=(self.stores.raw, "READ_WRITE"),
+                                  vault=(self.stores.vault, "READ_WRITE")) as scratch:
+                for request in requests:
+                    repeated = _record_repeated_file(scratch, request)
+                    if repeated is not None:
+                        yield repeated
+                        continue
+                    try:
+                        yield append_file(scratch, request, self._secret)
+                    except FileRefused as refusal:
+                        yield refusal
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def read_current(self, area: str, query: str,
+                     parameters: Sequence[Any] = ()) -> pd.DataFrame:
+        """See `interface.Engine`."""
+        with self.stores.open(self.path_of(area), read_only=True) as connection:
+            return connection.execute(query, list(parameters)).df()
+
+    def has(self, area: str) -> bool:
+        """Whether the area's file exists."""
+        return self.path_of(area).exists()
+
+    def replace_cells(self, area: str, table: Table, schema: str, frame: pd.DataFrame) -> None:
+        """See `interface.Engine`."""
+        with self.stores.open(self.path_of(area)) as connection:
+            connection.execute(f"create schema if not exists {schema}")
+            connection.register("frame_in", frame)
+            columns = ", ".join(f"cast({identifier(column.name)} as {column.type}) "
+                                f"as {identifier(column.name)}" for column in table.columns)
+            connection.execute("begin transaction")
+            connection.execute(f"drop table if exists {schema}.{table.name}")
+            make_tables(connection, schema, (table,))
+            connection.execute(f"insert into {schema}.{table.name} select {columns} from frame_in")
+            connection.execute("commit")
+
+    def run_models(self, arguments: Sequence[str], environment: Mapping[str, str],
+                   project: Path) -> Iterator[str]:
+        """Run dbt as a subprocess outside Dagster; yields its lines.
+
+        Raises:
+            ModelsFailed: dbt ended with an error.
+        """
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dbt.cli.main", *arguments, "--project-dir", str(project),
+             "--profiles-dir", str(project)],
+            env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line.rstrip())
+            yield line.rstrip()
+        if process.wait() != 0:
+            raise ModelsFailed("dbt failed:\n" + "\n".join(lines[-30:]))
+
+    def frames_of(self, query: str, batch_rows: int) -> Iterator[pd.DataFrame]:
+        """See `interface.Engine`."""
+        # Not read-only: the same file may be written by `write_frame` meanwhile, and one process
+        # opens a file in one way only.
+        with self.stores.open(self.stores.build) as connection:
+            reader = connection.execute(query).to_arrow_reader(batch_rows)
+            pending: list[pa.RecordBatch] = []
+            rows = 0
+            for batch in reader:
+                pending.append(batch)
+                rows += batch.num_rows
+                if rows >= batch_rows:
+                    yield pa.Table.from_batches(pending).to_pandas()
+                    pending, rows = [], 0
+            if pending:
+                yield pa.Table.from_batches(pending).to_pandas()
+
+    def write_frame(self, table: str, columns: Mapping[str, str],
+                    frames: Iterable[pd.DataFrame]) -> int:
+        """See `interface.Engine`. Written beside the old table, then renamed."""
+        schema, name = table.split(".")
+        declared = ", ".join(f"{identifier(column)} {kind}" for column, kind in columns.items())
+        selected = ", ".join(f"cast({identifier(column)} as {kind})"
+                             for column, kind in columns.items())
+        rows = 0
+        new = identifier(name + "__new")
+        with self.stores.open(self.stores.build) as connection:
+            connection.execute(f"create schema if not exists {schema}")
+            connection.execute(f"drop table if exists {schema}.{new}")
+            connection.execute(f"create table {schema}.{new} ({declared})")
+            for frame in frames:
+                connection.register("frame_in", frame)
+                connection.execute(f"insert into {schema}.{new} select {selected} from frame_in")
+                connection.unregister("frame_in")
+                rows += len(frame)
+            connection.execute("begin transaction")
+            connection.execute(f"drop table if exists {schema}.{identifier(name)}")
+            connection.execute(f"alter table {schema}.{new} rename to {identifier(name)}")
+            connection.execute("commit")
+        return rows
+
+
+class ModelsFailed(Exception):
+    """dbt ended with an error; the text has its last lines."""
+
+
+def _record_repeated_file(scratch: Any, request: LoadRequest) -> LoadResult | None:
+    """A file whose content this source loaded before: note the delivery, load nothing."""
+    row = scratch.execute(
+        "select load_seq, rows_read_n from raw.load_ledger where source = ? and content_hash = ?",
+        [request.source.name, request.content_hash],
+    ).fetchone()
+    if row is None:
+        return None
+    load_seq, rows_n = row
+    scratch.execute(
+        "insert into raw.repeated_files "
+        "select ?, ?, ?, (select max(load_seq) from raw.load_ledger), ?, ?",
+        [request.source.name, request.name, load_seq, rows_n, request.loaded_at],
+    )
+    return LoadResult(load_seq, rows_n, 0, rows_n, 0)

@@ -1,0 +1,392 @@
+"""`checked` -> vault and raw: tokens for identities, repeats left out, one load in one transaction.
+
+The vault is written first and may be written again (its rows are the same); raw commits with
+its ledger row.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from dagster_project.engine.checking import check_rows, scale_bounds
+from dagster_project.engine.interface import LoadRequest, LoadResult
+from dagster_project.engine.reading import read_file
+from dagster_project.engine.stores import identifier, literal, make_tables
+from dagster_project.engine.table import Column, Table
+from dagster_project.ingest.canonical import KINDS
+from dagster_project.ingest.tables import LEDGER_TABLES, RAW_TABLES
+
+SHA256_BLOCK_BYTES = 64
+
+IDENTITIES = Table(
+    "identities",
+    "One id of one id space, in clear.",
+    (
+        Column("identity_id", "UUID", "Its token.", True),
+        Column("id_space", "VARCHAR", "customer, email, phone or as sources.yaml says.", True),
+        Column("clear_value", "VARCHAR", "The id.", True),
+        Column("is_personal", "BOOLEAN", "Never leaves the vault.", True),
+    ),
+    ("identity_id",),
+)
+REJECTED_TEXT = Table(
+    "rejected_text",
+    "One rejected row, in clear.",
+    (
+        Column("load_seq", "INTEGER", "Load.", True),
+        Column("row_no", "BIGINT", "Row in the file.", True),
+        Column("row_text", "VARCHAR", "The row as delivered, or its columns as JSON."),
+    ),
+    ("load_seq", "row_no"),
+)
+PERSONAL_TEXT = Table(
+    "personal_text",
+    "One name or comment, in clear.",
+    (
+        Column("load_seq", "INTEGER", "Load.", True),
+        Column("row_no", "BIGINT", "Row in the file.", True),
+        Column("identity_id", "UUID", "Token of the customer's id."),
+        Column("text_kind", "VARCHAR", "name or comment.", True),
+        Column("clear_text", "VARCHAR", "The text.", True),
+    ),
+    ("load_seq", "row_no"),
+)
+HOME_KEY = Table(
+    "home_key",
+    "One row: proof of the secret this home was made with.",
+    (Column("proof", "VARCHAR", "Token of a fixed word.", True),),
+)
+VAULT_TABLES = (IDENTITIES, REJECTED_TEXT, PERSONAL_TEXT, HOME_KEY)
+# Columns whose text goes to the vault and is not an identity.
+PERSONAL_COLUMNS = {"customers": ("name",), "surveys": ("comment",)}
+
+
+def prepare_stores(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables of the attached `raw` and `vault` that are not there yet."""
+    make_tables(connection, "raw.main", RAW_TABLES + LEDGER_TABLES)
+    make_tables(connection, "vault.main", VAULT_TABLES)
+
+
+def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
+                secret: bytes) -> LoadResult:
+    """Load one file by way of a scratch store with `raw` and `vault` attached.
+
+    Raises:
+        FileRefused: the file as a whole cannot be read; nothing was written.
+    """
+    _empty(scratch)
+    ignored = read_file(scratch, request)
+    check_rows(scratch, request, hashlib.sha256(b"row hash" + secret).hexdigest())
+    load_seq = _one(scratch, "select coalesce(max(load_seq), 0) + 1 from raw.load_ledger")
+    _make_tokens(scratch, request, secret)
+    _make_loadable(scratch, request, load_seq)
+    result = _count(scratch, load_seq, ignored)
+    _write_identities(scratch, request)
+    _write_clear_texts(scratch, request, result)
+    with _transaction(scratch):
+        _write_raw(scratch, request, load_seq)
+        if result.rows_rejected_n:
+            _write_rejected(scratch, request, load_seq)
+        _write_ledger(scratch, request, result)
+    return result
+
+
+def _empty(scratch: duckdb.DuckDBPyConnection) -> None:
+    """Give the next file an empty schema of its own, and no faults of the last one."""
+    for table in ("reject_errors", "reject_scans"):
+        scratch.execute(f"drop table if exists temp.main.{table}")
+    scratch.execute("use scratch.main")
+    scratch.execute("drop schema if exists file cascade")
+    scratch.execute("create schema file")
+    scratch.execute("use scratch.file")
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.execute("begin transaction")
+    try:
+        yield
+    except BaseException:
+        connection.execute("rollback")
+        raise
+    connection.execute("commit")
+
+
+def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def token_pads(secret: bytes) -> tuple[bytes, bytes]:
+    """Inner and outer padded keys of HMAC-SHA-256 (RFC 2104) for use in SQL."""
+    key = secret if len(secret) <= SHA256_BLOCK_BYTES else hashlib.sha256(secret).digest()
+    key = key.ljust(SHA256_BLOCK_BYTES, b"\0")
+    return bytes(byte ^ 0x36 for byte in key), bytes(byte ^ 0x5C for byte in key)
+
+
+def _make_tokens(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, secret: bytes) -> None:
+    """`tokens` (id_space, clear_value, identity_id): distinct ids only are hashed."""
+    inner, outer = token_pads(secret)
+    parts = [
+        f"select distinct {literal(column.id_space or request.source.id_space)} as id_space, "
+        f"{identifier(column.name)} as clear_value from checked "
+        f"where fault_no = 0 and {identifier(column.name)} is not null"
+        for column in request.kind.columns if column.type == "identity"
+    ]
+    ids = " union ".join(parts) or "select '' as id_space, '' as clear_value where false"
+    scratch.execute(
+        f"""
+        create table tokens as
+        select id_space, clear_value,
+            cast(substr(sha256($outer || unhex(sha256(
+                $inner || encode(id_space || ':' || clear_value)))), 1, 32) as uuid) as identity_id
+        from ({ids})
+        """,
+        {"inner": inner, "outer": outer},
+    )
+
+
+def _make_loadable(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
+                   load_seq: int) -> None:
+    """`loadable`: the good rows with key and whether they are repeats."""
+    kind = request.kind
+    id_column = kind.row_id or (kind.generated_id and kind.document[0])
+    has_id = f"{identifier(id_column)} is not null" if id_column else "true"
+    distinct = f" || '@{load_seq}'" if request.source.overlap == "distinct" else ""
+    generated = ("'#' || replace(cast(row_hash as varchar), '-', '') || '-' || "
+                 f"cast(occurrence as varchar){distinct}")
+    key = (f"case when {has_id} then {identifier(id_column)} else {generated} end"
+           if id_column else "''")
+    # Only rows whose hash occurs more than once need an occurrence number.
+    scratch.execute(
+        f"""
+        create table loadable as
+        with several as (
+            select row_hash, version_at from checked where fault_no = 0
+            group by row_hash, version_at having count(*) > 1
+        ), numbered as (
+            select checked.row_no,
+                row_number() over (partition by checked.row_hash, checked.version_at
+                                   order by checked.row_no) as occurrence
+            from checked
+            inner join several
+                on checked.row_hash = several.row_hash
+                and checked.version_at is not distinct from several.version_at
+            where checked.fault_no = 0
+        ), keyed as (
+            select checked.*, coalesce(numbered.occurrence, 1) as occurrence
+            from checked
+            left join numbered on checked.row_no = numbered.row_no
+            where checked.fault_no = 0
+        )
+        select *, {key} as row_key, occurrence > 1 and {has_id} as is_repeat
+        from keyed
+        """
+    )
+    _mark_known_rows(scratch, request)
+
+
+def _mark_known_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:
+    """A row that an earlier load brought in the same version is a repeat."""
+    rule = request.source.version.rule
+    versions = {
+        "arrival": "true",
+        "file_name": "version_at = (select max(version_at) from loadable)",
+        "column": "version_at between (select min(version_at) from loadable) "
+                  "and (select max(version_at) from loadable)",
+    }[rule]
+    generated = request.kind.generated_id
+    same_key = f"and known.row_key = loadable.row_key" if generated else ""
+    known_key = f", {identifier(generated)} as row_key" if generated else ""
+    scratch.execute(
+        f"""
+        create table known as
+        select row_hash, version_at{known_key}
+        from raw.{request.kind.table.name}
+        where source = {literal(request.source.name)} and {versions}
+        """
+    )
+    if not _one(scratch, "select count(*) from known"):
+        return
+    scratch.execute(
+        f"""
+        update loadable set is_repeat = true
+        where exists (
+            select 1 from known
+            where known.row_hash = loadable.row_hash
+                and known.version_at is not distinct from loadable.version_at {same_key}
+        )
+        """
+    )
+
+
+def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
+           ignored: tuple[str, ...]) -> LoadResult:
+    reasons = dict(scratch.execute(
+        """
+        select reason, count(*) from (
+            select faults.reason from checked inner join faults using (fault_no)
+            union all
+            select reason from unreadable
+        ) group by reason order by reason
+        """
+    ).fetchall())
+    read = _one(scratch, "select (select count(*) from staged) + "
+                         "(select count(*) from unreadable)")
+    loaded = _one(scratch, "select count(*) from loadable where not is_repeat")
+    repeated = _one(scratch, "select count(*) from loadable where is_repeat")
+    rejected = sum(reasons.values())
+    if read != loaded + repeated + rejected:
+        raise AssertionError(f"law of rows broken while reading: {read} read, {loaded} loaded, "
+                             f"{repeated} repeated, {rejected} rejected")
+    return LoadResult(load_seq, read, loaded, repeated, rejected, ignored, reasons)
+
+
+def _write_identities(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:
+    """Ids that the vault does not know yet, in clear, with whether they may leave it."""
+    always = "true" if request.source.customer_ids_are_personal else "false"
+    scratch.execute(
+        f"""
+        insert into vault.identities
+        select identity_id, id_space, clear_value,
+            id_space <> {literal(request.source.id_space)} or {always}
+            or contains(clear_value, '@')
+            or regexp_full_match(clear_value, '\\+[0-9]{{8,15}}|(\\+?86)?1[3-9][0-9]{{9}}')
+        from tokens
+        where identity_id not in (select identity_id from vault.identities)
+        """
+    )
+
+
+def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
+                       result: LoadResult) -> None:
+    """Rejected rows, names and comments in clear."""
+    load_seq = result.load_seq
+    for table in ("rejected_text", "personal_text"):
+        # Left by a load that did not come to its commit under the same number.
+        scratch.execute(f"delete from vault.{table} where load_seq >= {load_seq}")
+    fields = ", ".join(f"{literal(name)}, {identifier(name)}"
+                       for name in request.kind.column_names)
+    if result.rows_rejected_n:
+        scratch.execute(
+            f"""
+            insert into vault.rejected_text
+            select {load_seq}, row_no, cast(json_object({fields}) as varchar)
+            from checked where fault_no > 0
+            union all
+            select {load_seq}, row_no, row_text from unreadable
+            """
+        )
+    for name in PERSONAL_COLUMNS.get(request.kind.name, ()):
+        column = identifier(name)
+        scratch.execute(
+            f"""
+            insert into vault.personal_text
+            select {load_seq}, loadable.row_no, tokens.identity_id, {literal(name)},
+                loadable.{column}
+            from loadable
+            left join tokens on loadable.customer_id = tokens.clear_value
+                and tokens.id_space = {literal(request.source.id_space)}
+            where not loadable.is_repeat and loadable.{column} is not null
+            """
+        )
+
+
+def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_seq: int) -> None:
+    kind, source = request.kind, request.source
+    values = {
+        "load_seq": str(load_seq),
+        "row_no": "loadable.row_no",
+        "source": literal(source.name),
+        "version_at": "loadable.version_at",
+        "row_hash": "loadable.row_hash",
+    }
+    joins = []
+    for column in kind.columns:
+        if column.raw_name is None:
+            continue
+        if column.type == "identity":
+            alias = identifier(f"token_{column.name}")
+            space = literal(column.id_space or source.id_space)
+            joins.append(f"left join tokens as {alias} on {alias}.id_space = {space} "
+                         f"and {alias}.clear_value = loadable.{identifier(column.name)}")
+            values[column.raw_name] = f"{alias}.identity_id"
+        else:
+            values[column.raw_name] = f"loadable.{identifier('v_' + column.name)}"
+    if kind.generated_id:
+        values[kind.generated_id] = "loadable.row_key"
+    if kind.name == "surveys":
+        values["scale_min"], values["scale_max"] = scale_bounds()
+        values["has_comment"] = "loadable.comment is not null"
+    if kind.name == "customers":
+        values["valid_from"] = (
+            "coalesce(loadable.v_valid_from, cast(timezone("
+            f"{literal(source.time_zone)}, timezone('UTC', loadable.version_at)) as date))"
+        )
+        kept = ", ".join(f"{literal(name)}, loadable.{identifier(name)}"
+                         for name in source.attributes)
+        values["attributes"] = f"cast(json_object({kept}) as varchar)" if kept else "null"
+    selected = ", ".join(values[column.name] for column in kind.table.columns)
+    scratch.execute(
+        f"insert into raw.{kind.table.name} select {selected} from loadable {' '.join(joins)} "
+        f"where not loadable.is_repeat"
+    )
+
+
+def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
+                    load_seq: int) -> None:
+    value_of = " ".join(
+        f"when {literal(name)} then {identifier(name)}" for name in request.kind.column_names
+    )
+    shown_words = ", ".join(literal(column.name) for column in request.kind.columns
+                            if column.type in ("choice", "currency")) or "''"
+    place = f"{load_seq}, row_no, {literal(request.source.name)}, {literal(request.name)}"
+    # What could be personal is shown by its shape only: letters as x, digits as 9. A row whose
+    # columns have slipped may carry an address anywhere.
+    scratch.execute(
+        f"""
+        insert into raw.rejected_rows
+        select {place}, reason, column_name,
+            case
+                when at_fault is null then null
+                when column_name in ({shown_words})
+                    and regexp_full_match(at_fault, '[\\p{{L}} _-]{{1,20}}') then at_fault
+                when regexp_full_match(
+                    at_fault, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T0-9:.]{{0,12}}') then at_fault
+                when regexp_full_match(at_fault, '[0-9 .,:/+-]{{1,16}}')
+                    and length(regexp_replace(at_fault, '[^0-9]', '', 'g')) <= 8 then at_fault
+                else regexp_replace(regexp_replace(substr(at_fault, 1, 60), '\\p{{L}}', 'x', 'g'),
+                                    '[0-9]', '9', 'g')
+            end
+        from (
+            select checked.row_no, faults.reason, faults.column_name,
+                case faults.column_name {value_of} end as at_fault
+            from checked
+            inner join faults on checked.fault_no = faults.fault_no
+        )
+        union all
+        select {place}, reason, null, null from unreadable
+        """
+    )
+
+
+def _write_ledger(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
+                  result: LoadResult) -> None:
+    scratch.execute(
+        "insert into raw.load_ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            result.load_seq, request.source.name, request.kind.name, request.name,
+            request.content_hash, request.source.version.rule, request.file_version_at,
+            request.source.declaration_hash, ",".join(result.ignored_columns),
+            result.rows_read_n, result.rows_loaded_n, result.rows_repeated_n,
+            result.rows_rejected_n, request.run_id, request.loaded_at,
+        ],
+    )
+
+
+assert {kind.table for kind in KINDS.values()} == set(RAW_TABLES)

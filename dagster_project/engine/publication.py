@@ -1,0 +1,378 @@
+"""The candidate is the file: staging it from the last publication and the build, switching it in.
+
+The file keeps an old storage version, so that BI tools with older drivers can open it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+
+from dagster_project.engine.stores import Stores, identifier, literal, make_tables
+from dagster_project.publish.tables import (
+    CUSTOMER_IDS,
+    CUSTOMER_SCORE_HISTORY,
+    CUSTOMERS,
+    HISTORY_TABLES,
+    PUBLICATION,
+    RECONCILIATION,
+    RUN_TABLES,
+    SCORING_REFERENCE,
+    SEGMENT_KPIS,
+    STRATEGIES,
+)
+
+STORAGE_VERSION = "v1.0.0"
+DEGREES = ("satisfaction_score", "loyalty_degree_score", "engagement_score", "advocacy_score")
+SEGMENT_LABELS = ("quadrant", "tier", "lifecycle_stage")
+
+
+class PublicationInUse(Exception):
+    """The warehouse file cannot be replaced: who or what stands in the way."""
+
+
+@dataclass(frozen=True)
+class CandidateContent:
+    """What a candidate is made of besides the build.
+
+    Attributes:
+        night: the row of night_inputs.
+        business: base_currency and time_zone.
+        canonical_text: the configuration that the night used.
+        strategies: rows of table strategies.
+        parts: composite -> its parts, in order.
+        key_changes: old_customer_key, new_customer_key, reason since the previous publication.
+        run_id, staged_at: run metadata.
+        daily_history_nights: nights of history kept day by day.
+    """
+
+    night: Mapping[str, Any]
+    business: Mapping[str, str]
+    canonical_text: str
+    strategies: pd.DataFrame
+    parts: Mapping[str, Sequence[str]]
+    key_changes: pd.DataFrame
+    run_id: str
+    staged_at: datetime
+    daily_history_nights: int
+
+
+def stage_publication(stores: Stores, content: CandidateContent) -> Path:
+    """Make `state/candidates/<candidate_id>/crm.duckdb`; its path.
+
+    A replay starts from nothing and holds only the tables of its night.
+    """
+    target = stores.candidate(content.night["candidate_id"])
+    shutil.rmtree(target.parent, ignore_errors=True)
+    target.parent.mkdir(parents=True)
+    is_replay = bool(content.night["replay_of_publication_id"])
+    if stores.publication.exists() and not is_replay:
+        shutil.copyfile(stores.publication, target)
+    with stores.open(None, build=(stores.build, "READ_ONLY"), raw=(stores.raw, "READ_ONLY"),
+                     vault=(stores.vault, "READ_ONLY")) as connection:
+        connection.execute(f"attach {literal(str(target))} as candidate "
+                           f"(storage_version '{STORAGE_VERSION}')")
+        connection.execute("create schema if not exists candidate.crm")
+        connection.execute("use candidate.crm")
+        make_tables(connection, "candidate.crm", HISTORY_TABLES + RUN_TABLES)
+        publication = _add_publication(connection, content)
+        if publication["is_current"]:
+            _add_key_changes(connection, content, publication)
+            _replace_current(connection, content)
+        _add_history(connection, content, publication)
+        _add_reference(connection, content)
+        connection.execute("use memory.main")
+        connection.execute("checkpoint candidate")
+        connection.execute("detach candidate")
+    return target
+
+
+def _add_publication(connection: duckdb.DuckDBPyConnection,
+                     content: CandidateContent) -> dict[str, Any]:
+    """Append the publication's row; it is current unless a later D is."""
+    night = content.night
+    as_of: date = night["as_of_date"]
+    row = connection.execute(
+        "select coalesce(max(publication_id), 0) + 1, "
+        "coalesce(max(case when as_of_date = ? then revision else 0 end), 0) + 1, "
+        "coalesce(max(as_of_date) <= ?, true) from publication", [as_of, as_of],
+    ).fetchone()
+    assert row is not None
+    publication_id, revision, is_current = row
+    if night["replay_of_publication_id"]:
+        publication_id = night["replay_of_publication_id"]
+    if is_current:
+        connection.execute("update publication set is_current = false")
+    values = {
+        **{column.name: night[column.name] for column in PUBLICATION.columns
+           if column.name in night},
+        **content.business,
+        "publication_id": publication_id, "revision": revision, "is_current": is_current,
+        "run_id": content.run_id, "staged_at": content.staged_at,
+    }
+    names = PUBLICATION.column_names
+    connection.execute(
+        f"insert into publication ({', '.join(names)}) "
+        f"values ({', '.join('?' for _ in names)})", [values[name] for name in names],
+    )
+    connection.execute(
+        "insert into configurations select ?, ?, ? "
+        "where not exists (select 1 from configurations where config_hash = ?)",
+        [night["config_hash"], publication_id, content.canonical_text, night["config_hash"]],
+    )
+    return values
+
+
+def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateContent) -> None:
+    """Write the current tables anew; rows in the order of their key, so that files are alike."""
+    customers = ", ".join(CUSTOMERS.column_names)
+    for name, query in {
+        "customers": f"select {customers} from build.marts.customer_features "
+                     f"order by customer_key",
+        "customer_scores": "select * from build.night.customer_scores order by customer_key",
+        "reconciliation": f"select {', '.join(RECONCILIATION.column_names)} "
+                          f"from build.marts.reconciliation order by source, measure, currency",
+        "customer_ids": _customer_ids_query(),
+    }.items():
+        _replace_table(connection, name, query)
+    connection.register("strategies_in", content.strategies)
+    _replace_table(connection, "strategies",
+                   f"select {', '.join(STRATEGIES.column_names)} from strategies_in "
+                   f"order by position")
+    connection.unregister("strategies_in")
+    _replace_table(connection, "segment_kpis", _segment_kpis_query())
+    _replace_table(
+        connection, "rejected_rows",
+        f"select * from raw.rejected_rows "
+        f"where load_seq <= {int(content.night['known_load_seq'])} order by load_seq, row_no",
+    )
+    connection.execute("drop view if exists score_contributions")
+    connection.execute(f"create view crm.score_contributions as "
+                       f"{_contributions_query(content.parts)}")
+
+
+def _replace_table(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    connection.execute(f"drop table if exists {name}")
+    connection.execute(f"create table {name} as {query}")
+
+
+def _customer_ids_query() -> str:
+    """Non-personal ids, from the vault: the way back to the shop."""
+    return f"""
+        select {', '.join('ids.' + name for name in CUSTOMER_IDS.column_names)}
+        from (
+            select identities.customer_key, vault_ids.id_space,
+                vault_ids.clear_value as source_customer_id
+            from build.marts.customer_identities as identities
+            inner join vault.identities as vault_ids
+                on identities.identity_id = vault_ids.identity_id
+            inner join build.marts.customer_features as features
+                on identities.customer_key = features.customer_key
+            where not vault_ids.is_personal
+        ) as ids
+        order by ids.id_space, ids.source_customer_id
+    """
+
+
+def _segment_kpis_query() -> str:
+    """One row a segment: the customers of a kind are counted once each."""
+    means = ", ".join(
+        # Sum and count are exact; the mean is divided once.
+        f"cast(sum(scores.{name}) / count(scores.{name}) as decimal(5, 2)) as mean_{name}"
+        for name in ("crm_value", *DEGREES)
+    )
+    kinds = [("all", "'all'"), *((label, f"scores.{label}") for label in SEGMENT_LABELS)]
+    selects = [
+        f"""
+        select scores.as_of_date, '{kind}' as segment_kind, {segment} as segment,
+            count(*) as customers_n,
+            cast(count(*) / (select count(*) from customer_scores) as decimal(9, 6))
+                as customers_share,
+            cast(sum(customers.net_revenue_amount) as decimal(38, 4)) as net_revenue_amount,
+            {means}
+        from customer_scores as scores
+        inner join customers on scores.customer_key = customers.customer_key
+        group by scores.as_of_date, {segment}
+        """
+        for kind, segment in kinds
+    ]
+    names = ", ".join(SEGMENT_KPIS.column_names)
+    return f"select {names} from ({' union all '.join(selects)}) order by segment_kind, segment"
+
+
+def _contributions_query(parts: Mapping[str, Sequence[str]]) -> str:
+    """One row for each measured part of each composite of each customer."""
+    selects = []
+    for composite, names in parts.items():
+        for part in names:
+            score = part if part in parts else f"{part}__score"
+            prefix = f"{composite}__{part}"
+            selects.append(
+                f"select customer_key, '{composite}' as composite, '{part}' as part, "
+                f"{identifier(score)} as score, "
+                f"{identifier(prefix + '__weight')} as effective_weight, "
+                f"{identifier(prefix + '__contribution')} as contribution "
+                f"from crm.customer_scores "
+                f"where {identifier(prefix + '__contribution')} is not null"
+            )
+    return " union all ".join(selects)
+
+
+def _add_history(connection: duckdb.DuckDBPyConnection, content: CandidateContent,
+                 publication: Mapping[str, Any]) -> None:
+    """Drop the nights that fall out, append this one."""
+    row = connection.execute("select max(as_of_date) from publication").fetchone()
+    assert row is not None
+    connection.execute(
+        "delete from customer_score_history "
+        "where as_of_date <= ? - cast(? as integer) and as_of_date <> last_day(as_of_date)",
+        [row[0], content.daily_history_nights],
+    )
+    given = {"customer_key", "as_of_date", "tier", "quadrant", "lifecycle_stage"}
+    own = {"revision": publication["revision"], "publication_id": publication["publication_id"]}
+    columns = ", ".join(
+        str(own[column.name]) if column.name in own
+        else column.name if column.name in given
+        else f"cast({column.name} as {column.type})"
+        for column in CUSTOMER_SCORE_HISTORY.columns
+    )
+    connection.execute(f"insert into customer_score_history select {columns} "
+                       f"from build.night.customer_scores order by customer_key")
+
+
+def _add_key_changes(connection: duckdb.DuckDBPyConnection, content: CandidateContent,
+                     publication: Mapping[str, Any]) -> None:
+    """Record the keys that were published and changed; before `customers` is replaced."""
+    if not _has_table(connection, "customers") or content.key_changes.empty:
+        return
+    connection.register("changes_in", content.key_changes)
+    connection.execute(
+        """
+        insert into customer_key_changes
+        select old_customer_key, new_customer_key, cast(? as date), cast(? as integer), reason
+        from (
+            select cast(old_customer_key as uuid) as old_customer_key,
+                cast(new_customer_key as uuid) as new_customer_key, reason
+            from changes_in
+        )
+        where old_customer_key in (select customer_key from customers)
+        order by old_customer_key, new_customer_key
+        """,
+        [publication["as_of_date"], publication["publication_id"]],
+    )
+    connection.unregister("changes_in")
+
+
+def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    row = connection.execute(
+        "select count(*) from duckdb_tables() "
+        "where database_name = 'candidate' and schema_name = 'crm' and table_name = ?", [name],
+    ).fetchone()
+    return bool(row and row[0])
+
+
+def _add_reference(connection: duckdb.DuckDBPyConnection, content: CandidateContent) -> None:
+    """Append the night's reference if the publication does not have it yet."""
+    names = ", ".join(SCORING_REFERENCE.column_names)
+    connection.execute(
+        f"""
+        insert into scoring_reference
+        select {names} from build.night.scoring_reference
+        where reference_id not in (select reference_id from scoring_reference)
+        order by profile, item_kind, item, position
+        """
+    )
+
+
+def record_results(stores: Stores, candidate_file: Path, results: pd.DataFrame,
+                   run: Mapping[str, Any]) -> None:
+    """Write the gate's results and the run's own row into the approved file.
+
+    Both tables are run records: the fingerprints that were approved leave them out.
+    """
+    with stores.open(candidate_file) as connection:
+        connection.execute("use crm")
+        connection.execute("delete from quality_results")
+        connection.register("results_in", results)
+        names = ", ".join(column for column in results.columns)
+        connection.execute(f"insert into quality_results ({names}) "
+                           f"select {names} from results_in order by check_name")
+        connection.execute("delete from pipeline_runs where run_id = ?", [run["run_id"]])
+        connection.execute(
+            f"insert into pipeline_runs ({', '.join(run)}) "
+            f"values ({', '.join('?' for _ in run)})", list(run.values()),
+        )
+        connection.execute("checkpoint")
+
+
+def switch(stores: Stores, candidate_file: Path, *, keep: int) -> None:
+    """Make the candidate the publication: one atomic rename; open readers keep their snapshot.
+
+    Raises:
+        PublicationInUse: a write-ahead file lies beside the candidate or the publication.
+    """
+    for file in (candidate_file, stores.publication):
+        leftover = file.with_name(file.name + ".wal")
+        if leftover.exists():
+            raise PublicationInUse(
+                f"{leftover} lies there: a program has {file.name} open for writing. BI tools "
+                f"must open it read-only; close the program, then start the run again."
+            )
+    stores.warehouse.mkdir(parents=True, exist_ok=True)
+    _keep_publication(stores, keep)
+    incoming = stores.warehouse / ".incoming.duckdb"
+    shutil.copyfile(candidate_file, incoming)
+    _sync(incoming)
+    incoming.chmod(0o444)
+    os.replace(incoming, stores.publication)
+    _sync(stores.warehouse)
+
+
+def keep_replay(stores: Stores, candidate_file: Path, publication_id: int) -> Path:
+    """Put a replayed publication beside the warehouse; its path."""
+    stores.replays.mkdir(parents=True, exist_ok=True)
+    target = stores.replays / f"publication-{publication_id:06d}.duckdb"
+    shutil.copyfile(candidate_file, target)
+    return target
+
+
+def _keep_publication(stores: Stores, keep: int) -> None:
+    """Keep the outgoing publication, and no more than `keep` earlier ones."""
+    if not stores.publication.exists():
+        return
+    stores.kept.mkdir(parents=True, exist_ok=True)
+    with stores.open(stores.publication, read_only=True) as connection:
+        row = connection.execute("select max(publication_id) from crm.publication").fetchone()
+    assert row is not None
+    target = stores.kept_publication(int(row[0]))
+    target.unlink(missing_ok=True)
+    # The outgoing file is never written again, so a second name for it is enough.
+    os.link(stores.publication, target)
+    for old in sorted(stores.kept.glob("publication-*.duckdb"))[:-keep]:
+        old.unlink()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def drop_old_candidates(stores: Stores, *, keep: int = 2) -> None:
+    """Delete all but the newest `keep` candidate folders."""
+    if not stores.candidates.exists():
+        return
+    folders = sorted((folder for folder in stores.candidates.iterdir() if folder.is_dir()),
+                     key=lambda folder: folder.stat().st_mtime_ns)
+    for folder in folders[:-keep]:
+        shutil.rmtree(folder)

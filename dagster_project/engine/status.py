@@ -1,0 +1,111 @@
+"""`warehouse/status.duckdb`: runs, loads, checks, rejected and held rows, after every run.
+
+Made anew beside the old one and renamed, also after a night that was refused: BI must see that
+last night failed, and why.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from dagster_project.engine.publication import STORAGE_VERSION
+from dagster_project.engine.stores import StoreUnreadable, Stores, identifier, literal, make_tables
+from dagster_project.engine.table import Column, Table
+from dagster_project.ingest.tables import LOAD_LEDGER, REJECTED_ROWS, REPEATED_FILES
+from dagster_project.publish.tables import PIPELINE_RUNS, QUALITY_RESULTS
+
+KEPT_RUNS = 400
+
+REFUSED_FILES = Table(
+    "refused_files",
+    "One file that the last run could not read as a whole.",
+    (
+        Column("file_name", "VARCHAR", "Path below landing/.", True),
+        Column("reason", "VARCHAR", "Why, and what to do.", True),
+    ),
+    ("file_name",),
+)
+HELD_ROWS = Table(
+    "held_rows",
+    "One order that waits for something missing.",
+    (
+        Column("source", "VARCHAR", "Configured source.", True),
+        Column("order_id", "VARCHAR", "Order number of the shop.", True),
+        Column("ordered_date", "DATE", "Business date of the order.", True),
+        Column("currency", "VARCHAR", "Original currency.", True),
+        Column("reason", "VARCHAR", "What is missing.", True),
+        Column("amount", "DECIMAL(38,4)", "Amount in the original currency.", False),
+    ),
+    ("source", "order_id"),
+)
+STATUS_TABLES = (PIPELINE_RUNS, QUALITY_RESULTS, LOAD_LEDGER, REPEATED_FILES, REJECTED_ROWS,
+                 REFUSED_FILES, HELD_ROWS)
+
+
+def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame | None,
+                 refused: Mapping[str, str]) -> None:
+    """Replace the status file.
+
+    Args:
+        run: the row of pipeline_runs of this run.
+        results: rows of quality_results of this run's gate; None: it did not get that far.
+        refused: name -> reason of files that could not be read.
+    """
+    target = stores.warehouse / ".incoming-status.duckdb"
+    target.unlink(missing_ok=True)
+    with stores.open(None) as connection:
+        connection.execute(f"attach {literal(str(target))} as status "
+                           f"(storage_version '{STORAGE_VERSION}')")
+        connection.execute("create schema status.crm")
+        make_tables(connection, "status.crm", STATUS_TABLES)
+        _attach(connection, stores.status, "old")
+        _attach(connection, stores.raw, "raw")
+        _attach(connection, stores.build, "build")
+        for table in (LOAD_LEDGER, REPEATED_FILES, REJECTED_ROWS):
+            _copy(connection, table, "raw.main")
+        _copy(connection, HELD_ROWS, "build.marts")
+        _copy(connection, PIPELINE_RUNS, "old.crm",
+              f"where run_id <> {literal(run['run_id'])} "
+              f"order by started_at desc limit {KEPT_RUNS}")
+        names = ", ".join(run)
+        connection.execute(f"insert into status.crm.pipeline_runs ({names}) "
+                           f"values ({', '.join('?' for _ in run)})", list(run.values()))
+        if results is None:
+            _copy(connection, QUALITY_RESULTS, "old.crm")
+        else:
+            connection.register("results_in", results)
+            columns = ", ".join(results.columns)
+            connection.execute(f"insert into status.crm.quality_results ({columns}) "
+                               f"select {columns} from results_in")
+        for name, reason in refused.items():
+            connection.execute("insert into status.crm.refused_files values (?, ?)",
+                               [name, reason])
+        connection.execute("checkpoint status")
+    os.replace(target, stores.status)
+
+
+def _attach(connection: Any, path: Any, alias: str) -> None:
+    """Attach what is there; a store that is missing or damaged leaves its tables empty."""
+    if not path.exists():
+        return
+    try:
+        connection.execute(f"attach {literal(str(path))} as {alias} (read_only)")
+    except Exception as error:
+        raise StoreUnreadable(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
+
+
+def _copy(connection: Any, table: Table, origin: str, rest: str = "") -> None:
+    database, schema = origin.split(".")
+    found = connection.execute(
+        "select count(*) from duckdb_columns() "
+        "where database_name = ? and schema_name = ? and table_name = ?",
+        [database, schema, table.name],
+    ).fetchone()
+    if found and found[0]:
+        columns = ", ".join(identifier(column.name) for column in table.columns)
+        connection.execute(f"insert into status.crm.{table.name} ({columns}) "
+                           f"select {columns} from {origin}.{table.name} {rest}")

@@ -1,0 +1,154 @@
+"""The files of a home that the embedded engine keeps, and how they are opened.
+
+Each file has one writer. No connection outlives the step that opened it: the dbt subprocess
+needs the build for itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from dagster_project.engine.table import Table
+
+
+class StoreUnreadable(Exception):
+    """A file of the home that cannot be opened: which, why, what to do."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the engine may use of the machine.
+
+    Attributes:
+        memory: for example 4GB; what does not fit is spilled to `spill_folder`.
+        threads: worker threads.
+    """
+
+    memory: str
+    threads: int
+    spill_folder: Path
+
+
+@dataclass(frozen=True)
+class Stores:
+    """Paths of the stores of one home."""
+
+    state: Path
+    warehouse: Path
+    limits: Limits
+
+    @property
+    def raw(self) -> Path:
+        """Append-only rows, ledger, rejected rows."""
+        return self.state / "raw.duckdb"
+
+    @property
+    def vault(self) -> Path:
+        """Identifiers and rejected text in clear."""
+        return self.state / "vault.duckdb"
+
+    @property
+    def build(self) -> Path:
+        """Facts, features and scores of one night; disposable."""
+        return self.state / "build.duckdb"
+
+    @property
+    def candidates(self) -> Path:
+        """Folder of candidates, one folder each."""
+        return self.state / "candidates"
+
+    @property
+    def publication(self) -> Path:
+        """The warehouse file that BI reads."""
+        return self.warehouse / "crm.duckdb"
+
+    @property
+    def kept(self) -> Path:
+        """Folder of earlier publications."""
+        return self.warehouse / "kept"
+
+    @property
+    def replays(self) -> Path:
+        """Folder of replayed publications."""
+        return self.warehouse / "replays"
+
+    @property
+    def status(self) -> Path:
+        """Runs, loads, checks: replaced after every run."""
+        return self.warehouse / "status.duckdb"
+
+    def kept_publication(self, publication_id: int) -> Path:
+        """The file of an earlier publication; it need not be kept any more."""
+        return self.kept / f"publication-{publication_id:06d}.duckdb"
+
+    def candidate(self, candidate_id: str) -> Path:
+        """The file of one candidate."""
+        return self.candidates / candidate_id / "crm.duckdb"
+
+    @contextmanager
+    def open(self, path: Path | None, *, read_only: bool = False,
+             **attached: tuple[Path, str]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection to `path` (None: in memory), closed when the block ends.
+
+        Args:
+            path: main file.
+            read_only: open the main file read-only.
+            **attached: alias -> (path, "READ_ONLY" or "READ_WRITE").
+
+        Raises:
+            StoreUnreadable: a file cannot be opened.
+        """
+        try:
+            connection = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
+        except duckdb.Error as error:
+            raise _unreadable(path, error) from error
+        try:
+            self._configure(connection)
+            for alias, (other, mode) in attached.items():
+                options = "(READ_ONLY)" if mode == "READ_ONLY" else ""
+                try:
+                    connection.execute(f"attach {literal(str(other))} as {alias} {options}")
+                except duckdb.Error as error:
+                    raise _unreadable(other, error) from error
+            yield connection
+        finally:
+            connection.close()
+
+    def _configure(self, connection: duckdb.DuckDBPyConnection) -> None:
+        self.limits.spill_folder.mkdir(parents=True, exist_ok=True)
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set memory_limit = {literal(self.limits.memory)}")
+        connection.execute(f"set threads = {int(self.limits.threads)}")
+        connection.execute(f"set temp_directory = {literal(str(self.limits.spill_folder))}")
+        connection.execute("set autoinstall_known_extensions = false")
+        connection.execute("set autoload_known_extensions = false")
+        connection.execute("set enable_progress_bar = false")
+
+
+def literal(text: str) -> str:
+    """`text` as an SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(name: str) -> str:
+    """`name` as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def make_tables(connection: duckdb.DuckDBPyConnection, schema: str,
+                tables: tuple[Table, ...]) -> None:
+    """Create those of `tables` that `schema` does not have yet."""
+    for table in tables:
+        connection.execute(table.ddl(schema))
+
+
+def _unreadable(path: Path | None, error: Exception) -> StoreUnreadable:
+    return StoreUnreadable(
+        f"{path} cannot be opened: {str(error).splitlines()[0]}. If another program holds it, "
+        f"close it there; if the file is damaged, restore it from a backup."
+    )

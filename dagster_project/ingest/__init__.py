@@ -1,0 +1,1 @@
+"""From exports to raw rows, vault, rejected rows and ledger."""

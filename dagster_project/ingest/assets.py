@@ -1,0 +1,77 @@
+"""The raw tables as assets: one step that loads what is new in the landing folder."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from dagster_project.automation.nights import OWNERS
+from dagster_project.engine.table import Table
+from dagster_project.ingest.loading import HashMemory, IngestReport, ingest_landing
+from dagster_project.ingest.tables import LEDGER_TABLES, RAW_TABLES
+from dagster_project.resources import HomeResource
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """A declared table as Dagster shows it."""
+    return dg.TableSchema([
+        dg.TableColumn(column.name, column.type, description=column.meaning,
+                       constraints=dg.TableColumnConstraints(nullable=not column.is_required))
+        for column in table.columns
+    ])
+
+
+@dg.multi_asset(
+    name="load_landing",
+    specs=[
+        dg.AssetSpec(
+            ["raw", table.name], group_name="ingest", owners=OWNERS, kinds={"duckdb"},
+            description=table.grain, metadata={"dagster/column_schema": column_schema(table)},
+        )
+        for table in RAW_TABLES + LEDGER_TABLES
+    ],
+)
+def load_landing(context: dg.AssetExecutionContext,
+                 home: HomeResource) -> Iterator[dg.MaterializeResult]:
+    """Load every new file of the landing folder into raw and vault."""
+    session = home.session
+    report = ingest_landing(
+        session.engine, session.home.landing, session.home.sources,
+        HashMemory(session.home.hash_memory), run_id=session.run_id,
+        now=datetime.now(UTC).replace(tzinfo=None),
+        report_progress=lambda words, share: context.log.info(f"{words} ({share:.0%})"),
+    )
+    session.refused_files = dict(report.refused)
+    for line in words_of(report):
+        context.log.info(line)
+    for table in RAW_TABLES + LEDGER_TABLES:
+        count = session.engine.read_current("raw", f"select count(*) as n from {table.name}")
+        yield dg.MaterializeResult(
+            asset_key=["raw", table.name],
+            metadata={"dagster/row_count": int(count["n"].iloc[0])},
+        )
+
+
+def words_of(report: IngestReport) -> list[str]:
+    """What an ingest did, a line a file."""
+    lines = []
+    for file in report.loaded:
+        result = file.result
+        line = (f"landing/{file.name}: {result.rows_read_n} rows read, "
+                f"{result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
+                f"{result.rows_rejected_n} rejected")
+        if result.rejected_by_reason:
+            line += " (" + ", ".join(f"{reason} {count}" for reason, count
+                                     in result.rejected_by_reason.items()) + ")"
+        if result.ignored_columns:
+            line += f"; columns nothing reads: {', '.join(result.ignored_columns)}"
+        lines.append(line)
+    lines += [f"landing/{name}: loaded before under another name, all rows repeated"
+              for name in report.repeated]
+    lines += list(report.refused.values())
+    lines += [f"landing/{name}: still being written, waits for the next night"
+              for name in report.waiting]
+    lines += [f"landing/{name}: no source in sources.yaml claims it" for name in report.unclaimed]
+    if report.known_n:
+        lines.append(f"{report.known_n} files were loaded on earlier nights")
+    return lines

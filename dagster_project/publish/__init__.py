@@ -1,0 +1,1 @@
+"""From an approved candidate to the warehouse that BI reads; status."""

@@ -1,0 +1,226 @@
+"""The candidate and the published tables as assets."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.configuration import Configuration
+from dagster_project.customers.identities import (
+    EDGES_QUERY,
+    customer_map,
+    edge_parameters,
+    key_changes,
+)
+from dagster_project.customers.night import NightInputs
+from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints_of
+from dagster_project.engine.publication import (
+    CandidateContent,
+    drop_old_candidates,
+    keep_replay,
+    record_results,
+    stage_publication,
+    switch,
+)
+from dagster_project.ingest.assets import column_schema
+from dagster_project.publish.tables import CURRENT_TABLES, HISTORY_TABLES, RUN_TABLES
+from dagster_project.quality.approval import read_approval, suite_hash, verify_approval
+from dagster_project.resources import HomeResource, RunSession, require_inputs
+from dagster_project.settings import EXPECTATIONS
+
+CANDIDATE = dg.AssetKey(["publish", "candidate"])
+SCORES = [dg.AssetKey(["scoring", name])
+          for name in ("degree_scores", "crm_values", "quadrant_labels")]
+FACTS = [dg.AssetKey(["marts", name])
+         for name in ("customer_features", "customer_identities", "reconciliation", "held_rows")]
+PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
+
+
+@dg.asset(
+    key=CANDIDATE, group_name="publish", owners=OWNERS, kinds={"duckdb"},
+    deps=[*SCORES, *FACTS], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
+)
+def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
+    """The file that is to be published, beside the last publication. Not published yet."""
+    session = home.session
+    inputs = require_inputs(session)
+    configuration = session.configuration_of(inputs.config_hash)
+    path = stage_publication(session.home.stores, CandidateContent(
+        night=inputs.to_frame().iloc[0].to_dict() | {
+            "as_of_date": inputs.as_of_date,
+            "replay_of_publication_id": inputs.replay_of_publication_id},
+        business={"base_currency": configuration.business.base_currency,
+                  "time_zone": configuration.business.time_zone},
+        canonical_text=configuration.canonical_text(),
+        strategies=strategies(configuration),
+        parts={name: tuple(composite.parts)
+               for name, composite in configuration.composites.items()},
+        key_changes=_key_changes(session, inputs),
+        run_id=session.run_id, staged_at=_utc_now(),
+        daily_history_nights=session.home.settings.daily_history_nights,
+    ))
+    drop_old_candidates(session.home.stores)
+    session.candidate_id = inputs.candidate_id
+    return dg.MaterializeResult(metadata={
+        "candidate_id": inputs.candidate_id, "bytes": path.stat().st_size,
+        "is_published": False,
+    })
+
+
+def strategies(configuration: Configuration) -> pd.DataFrame:
+    """Table `strategies`: the cells of the matrix as the configuration words them."""
+    return pd.DataFrame([
+        {
+            "quadrant": cell.quadrant, "position": position,
+            "name_en": cell.name.en, "name_zh": cell.name.zh,
+            "traits_en": cell.traits.en, "traits_zh": cell.traits.zh,
+            "strategy_en": cell.strategy.en, "strategy_zh": cell.strategy.zh,
+        }
+        for position, cell in enumerate(configuration.matrix.cells, start=1)
+    ])
+
+
+def _key_changes(session: RunSession, inputs: NightInputs) -> pd.DataFrame:
+    """Changed keys since the publication whose tables are current."""
+    nothing = pd.DataFrame(columns=["old_customer_key", "new_customer_key", "reason"])
+    if not session.engine.has("publication"):
+        return nothing
+    before = session.engine.read_current(
+        "publication",
+        "select as_of_date, known_load_seq from crm.publication where is_current")
+    if before.empty:
+        return nothing
+    row = before.iloc[0]
+    edges = session.engine.read_current(
+        "raw", EDGES_QUERY,
+        edge_parameters(pd.Timestamp(row["as_of_date"]).date(), int(row["known_load_seq"])))
+    now = session.engine.read_current(
+        "build", "select cast(identity_id as varchar) as identity_id, "
+                 "cast(customer_key as varchar) as customer_key from night.customer_map")
+    return key_changes(customer_map(edges), now)
+
+
+@dg.multi_asset(
+    name="publish_candidate",
+    specs=[
+        dg.AssetSpec(
+            ["crm", table.name], group_name="publish", owners=OWNERS, kinds={"duckdb"},
+            description=table.grain, deps=[CANDIDATE], partitions_def=NIGHTS,
+            metadata={"dagster/column_schema": column_schema(table),
+                      "dagster/table_name": f"crm.{table.name}"},
+        )
+        for table in PUBLISHED_TABLES
+    ],
+    backfill_policy=ONE_NIGHT_A_RUN,
+)
+def publish_candidate(context: dg.AssetExecutionContext,
+                      home: HomeResource) -> Iterator[dg.MaterializeResult]:
+    """Verify the approval of exactly this file, then make it the publication."""
+    session = home.session
+    inputs = require_inputs(session)
+    stores = session.home.stores
+    path = stores.candidate(inputs.candidate_id)
+    verify(session, inputs)
+    publication_id = _publication_id(session, inputs)
+    record_results(stores, path, _results(session, path.parent, inputs), {
+        **session.record("", "published", _utc_now()), "candidate_id": inputs.candidate_id,
+        "publication_id": publication_id})
+    # What was written since the approval must not have touched what was approved.
+    verify(session, inputs)
+    if inputs.replay_of_publication_id:
+        context.log.info(_finish_replay(session, path, inputs.replay_of_publication_id))
+    else:
+        _require_successor(session, inputs)
+        switch(stores, path, keep=session.home.settings.keep_publications)
+    session.publication_id = publication_id
+    with stores.open(path, read_only=True) as connection:
+        for table in PUBLISHED_TABLES:
+            row = connection.execute(f"select count(*) from crm.{table.name}").fetchone()
+            yield dg.MaterializeResult(
+                asset_key=["crm", table.name],
+                metadata={"dagster/row_count": int(row[0]) if row else 0,
+                          "publication_id": publication_id,
+                          "dagster/uri": f"warehouse/{stores.publication.name}"},
+            )
+
+
+def _results(session: RunSession, folder: Path, inputs: NightInputs) -> pd.DataFrame:
+    """Rows of quality_results; from the approval where the gate ran in an earlier run."""
+    if session.results is not None:
+        return session.results
+    approval = read_approval(folder)
+    return pd.DataFrame([
+        {"candidate_id": inputs.candidate_id, "check_name": name, "table_name": "",
+         "outcome": result["outcome"], "severity": result["severity"],
+         "failing_n": result.get("failing_n"), "message": "", "why": "",
+         "waived_reason": approval.waivers.get(name)}
+        for name, result in approval.results.items()
+    ])
+
+
+def _require_successor(session: RunSession, inputs: NightInputs) -> None:
+    """Raise unless the candidate was made on top of what is published now."""
+    if not session.engine.has("publication"):
+        return
+    frame = session.engine.read_current(
+        "publication", "select max(publication_id) as last from crm.publication")
+    last = int(frame["last"].iloc[0])
+    if last != inputs.previous_publication_id:
+        raise dg.Failure(
+            description=f"the candidate was made on publication {inputs.previous_publication_id}, "
+                        f"but publication {last} is there now; run the night of "
+                        f"{inputs.as_of_date} from its start", allow_retries=False)
+
+
+def _finish_replay(session: RunSession, path: Path, publication_id: int) -> str:
+    """Compare a replay with what was published then; what came of it, in words."""
+    stores = session.home.stores
+    frame = session.engine.read_current(
+        "publication", "select max(publication_id) as last from crm.publication")
+    is_last = int(frame["last"].iloc[0]) == publication_id
+    published = stores.publication if is_last else stores.kept_publication(publication_id)
+    words = f"publication {publication_id} was made again"
+    if not is_last:
+        words += f", as {keep_replay(stores, path, publication_id)}"
+    if not published.exists():
+        return words + "; the publication itself is no longer kept, so nothing was compared"
+    tables = [table.name for table in CURRENT_TABLES]
+    then, now = (fingerprints_of(file) for file in (published, path))
+    differing = [name for name in tables if name in then and then[name] != now.get(name)]
+    compared = [name for name in tables if name in then]
+    if differing:
+        raise dg.Failure(
+            description=f"publication {publication_id} was made again from the same six inputs, "
+                        f"but {', '.join(differing)} came out differently; nothing was "
+                        f"published. Was raw restored, or the program changed without a new "
+                        f"METHOD_VERSION?", allow_retries=False)
+    return words + f": {len(compared)} current tables are equal"
+
+
+def verify(session: RunSession, inputs: NightInputs) -> None:
+    """Raise unless the candidate has a complete, passing approval for exactly its content."""
+    stores = session.home.stores
+    path = stores.candidate(inputs.candidate_id)
+    fingerprints = fingerprints_of(
+        path, without=frozenset(table.name for table in RUN_TABLES))
+    verify_approval(
+        read_approval(path.parent), secret=session.home.secret,
+        suite=suite_hash(EXPECTATIONS), candidate_id=inputs.candidate_id,
+        fingerprints=fingerprints, engine_version=ENGINE_VERSION)
+
+
+def _publication_id(session: RunSession, inputs: NightInputs) -> int:
+    path = session.home.stores.candidate(inputs.candidate_id)
+    with session.home.stores.open(path, read_only=True) as connection:
+        row = connection.execute(
+            "select max(publication_id) from crm.publication where candidate_id = ?",
+            [inputs.candidate_id]).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)

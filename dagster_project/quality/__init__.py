@@ -1,0 +1,1 @@
+"""Expectations and invariants, the gate, approvals."""

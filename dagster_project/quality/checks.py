@@ -1,0 +1,93 @@
+"""The gate as asset checks: one step that shows every result, then stops the run in words."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project.automation.nights import NIGHTS
+from dagster_project.publish.assets import CANDIDATE
+from dagster_project.quality.gate import (
+    Bounds,
+    GateReport,
+    audit_candidate,
+    load_declarations,
+)
+from dagster_project.quality.result import CheckResult
+from dagster_project.resources import HomeResource, RunSession, require_inputs
+from dagster_project.settings import EXPECTATIONS
+
+CHECKS = load_declarations(EXPECTATIONS).checks
+
+
+@dg.multi_asset_check(
+    name="gate",
+    specs=[
+        dg.AssetCheckSpec(
+            check.name, asset=CANDIDATE, blocking=True, description=check.why,
+            metadata={"table": check.table_name, "severity": check.severity,
+                      "what_to_do": check.action},
+            partitions_def=NIGHTS,
+        )
+        for check in CHECKS
+    ],
+)
+def gate(context: dg.AssetCheckExecutionContext,
+         home: HomeResource) -> Iterator[dg.AssetCheckResult]:
+    """Audit the candidate file; approve it, or say what is wrong."""
+    session = home.session
+    report = audit(session)
+    for result in report.results:
+        yield dg.AssetCheckResult(
+            check_name=result.check_name, asset_key=CANDIDATE,
+            passed=not result.stops,
+            severity=(dg.AssetCheckSeverity.ERROR if result.severity == "error"
+                      else dg.AssetCheckSeverity.WARN),
+            description=result.message or "passed",
+            metadata=_metadata(result),
+        )
+    if not report.is_approved:
+        raise dg.Failure(description=report.words, allow_retries=False)
+
+
+def audit(session: RunSession) -> GateReport:
+    """Judge the candidate of the night that the build holds; its results go into the record."""
+    inputs = require_inputs(session)
+    stores, settings = session.home.stores, session.home.settings
+    report = audit_candidate(
+        stores.candidate(inputs.candidate_id), stores.raw,
+        candidate_id=inputs.candidate_id, expectations=EXPECTATIONS,
+        after_load_seq=_previous_load_seq(session), known_load_seq=inputs.known_load_seq,
+        secret=session.home.secret,
+        bounds=Bounds(
+            rejected_share=settings.gate.maximum_rejected_share,
+            held_share=settings.gate.maximum_held_share,
+            kept_share=settings.gate.minimum_kept_share,
+            permitted_texts=tuple(
+                (text.split(".")[0], text.split(".")[1]) for text in settings.gate.permitted_texts
+            ),
+        ),
+        refused_files=tuple(session.refused_files.items()),
+        memory_limit=stores.limits.memory, threads=stores.limits.threads,
+    )
+    session.candidate_id = inputs.candidate_id
+    session.results = pd.DataFrame(report.rows())
+    return report
+
+
+def _previous_load_seq(session: RunSession) -> int:
+    """The last load that an earlier publication knew."""
+    if not session.engine.has("publication"):
+        return 0
+    frame = session.engine.read_current(
+        "publication", "select max(known_load_seq) as k from crm.publication")
+    return int(frame["k"].iloc[0])
+
+
+def _metadata(result: CheckResult) -> dict[str, str | int]:
+    metadata: dict[str, str | int] = {"outcome": result.outcome}
+    if result.failing_n is not None:
+        metadata["rows_at_fault"] = result.failing_n
+    if result.waived_reason:
+        metadata["waived"] = result.waived_reason
+    return metadata

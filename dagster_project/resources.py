@@ -1,0 +1,158 @@
+"""The home as a Dagster resource: one writer for a whole run, and its record afterwards."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+import dagster as dg
+import pandas as pd
+from pydantic import PrivateAttr
+
+from dagster_project.configuration import Configuration
+from dagster_project.customers.night import NightInputs, require_night
+from dagster_project.customers.tables import NIGHT_INPUTS
+from dagster_project.engine.embedded import EmbeddedEngine
+from dagster_project.engine.status import write_status
+from dagster_project.engine.writer_lock import writer_lock
+from dagster_project.settings import Home, enter, home_from_environment
+
+PARTITION_TAG = "dagster/partition"
+
+
+@dataclass
+class RunSession:
+    """What the steps of one run share, and what of it becomes the run's record."""
+
+    home: Home
+    engine: EmbeddedEngine
+    run_id: str
+    job_name: str
+    as_of_date: date | None
+    started_at: datetime
+    refused_files: dict[str, str] = field(default_factory=dict)
+    candidate_id: str | None = None
+    publication_id: int | None = None
+    results: pd.DataFrame | None = None
+
+    def record(self, message: str, outcome: str, ended_at: datetime | None) -> dict[str, object]:
+        """The row of pipeline_runs."""
+        return {
+            "run_id": self.run_id, "job_name": self.job_name, "as_of_date": self.as_of_date,
+            "outcome": outcome, "candidate_id": self.candidate_id,
+            "publication_id": self.publication_id, "message": message,
+            "started_at": self.started_at, "ended_at": ended_at,
+        }
+
+    def night_inputs(self) -> pd.DataFrame | None:
+        """The row of night_inputs of the build; None if the build holds no night."""
+        if not self.engine.has("build"):
+            return None
+        found = self.engine.read_current(
+            "build", "select count(*) as n from duckdb_tables() where schema_name = 'night' "
+                     f"and table_name = '{NIGHT_INPUTS.name}'")
+        if not found["n"].iloc[0]:
+            return None
+        return self.engine.read_current("build", f"select * from night.{NIGHT_INPUTS.name}")
+
+    def configuration_of(self, config_hash: str) -> Configuration:
+        """The configuration of the night: the home's, or for a replay the one published then."""
+        own = self.home.configuration
+        if config_hash == own.hash:
+            return own
+        texts = self.engine.read_current(
+            "publication", "select canonical_text from crm.configurations where config_hash = ?",
+            [config_hash])
+        return Configuration.from_canonical(texts["canonical_text"].iloc[0]).with_texts_of(own)
+
+
+class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The home that CRM_HOME names. Its lock is held from the first step to the last."""
+
+    _session: RunSession | None = PrivateAttr(default=None)
+
+    @property
+    def session(self) -> RunSession:
+        """The run's session; only inside a run."""
+        assert self._session is not None, "the home is open only inside a run"
+        return self._session
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["HomeResource"]:
+        """Lock the home, open a session, and write the status whatever comes of it."""
+        home = home_from_environment()
+        home.require()
+        enter(home)
+        run = context.run
+        run_id, job_name = (run.run_id, run.job_name) if run else ("none", "none")
+        partition = run.tags.get(PARTITION_TAG) if run else None
+
+        def tell(words: str) -> None:
+            if context.log:
+                context.log.info(words)
+            sys.stderr.write(words + "\n")
+
+        with writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
+                         wait_seconds=home.settings.lock_wait_seconds, tell=tell):
+            engine = EmbeddedEngine(home.stores, home.secret)
+            self._session = RunSession(
+                home, engine, run_id, job_name,
+                date.fromisoformat(partition) if partition else None, _utc_now())
+            try:
+                yield self
+            finally:
+                _write_record(context, self._session)
+                self._session = None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _write_record(context: dg.InitResourceContext, session: RunSession) -> None:
+    failures = failure_texts(context.instance, session.run_id) if context.instance else []
+    if session.publication_id is not None and not failures:
+        outcome, message = "published", ""
+    elif session.results is not None and (session.results["outcome"] != "passed").any():
+        outcome, message = "refused", "\n".join(failures)
+    else:
+        outcome = "failed" if failures else "ended without publishing"
+        message = "\n".join(failures)
+    write_status(session.home.stores, session.record(message, outcome, _utc_now()),
+                 session.results, session.refused_files)
+
+
+def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """What the failed steps of a run said, in words."""
+    texts = []
+    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+        event = entry.dagster_event
+        if event is None:
+            continue
+        data = event.step_failure_data
+        failure = data.user_failure_data
+        if failure is not None and failure.description:
+            texts.append(failure.description)
+        elif data.error is not None:
+            cause = data.error.cause or data.error
+            texts.append(cause.message.strip())
+    return texts
+
+
+def require_inputs(session: RunSession) -> NightInputs:
+    """The night the build holds, checked against the run's own D and configuration."""
+    frame = session.night_inputs()
+    assert session.as_of_date is not None, "as-of assets run with a partition"
+    require_night(frame, session.as_of_date, session.home.configuration.hash)
+    assert frame is not None
+    row = frame.iloc[0]
+    replayed = row["replay_of_publication_id"]
+    return NightInputs(
+        as_of_date=session.as_of_date, known_load_seq=int(row["known_load_seq"]),
+        config_hash=str(row["config_hash"]), reference_id=str(row["reference_id"]),
+        method_version=str(row["method_version"]),
+        previous_publication_id=int(row["previous_publication_id"]),
+        is_backcast=bool(row["is_backcast"]), is_new_reference=bool(row["is_new_reference"]),
+        replay_of_publication_id=None if pd.isna(replayed) else int(replayed),
+    )

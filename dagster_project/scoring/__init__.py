@@ -1,0 +1,1 @@
+"""From features to scores and labels; references. Pure pandas and numpy."""

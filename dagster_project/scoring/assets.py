@@ -1,0 +1,174 @@
+"""Reference, scores and labels as assets: batches of features in, one wide table out."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pandas as pd
+
+from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.configuration import Configuration
+from dagster_project.customers.night import NightInputs
+from dagster_project.engine.interface import Engine
+from dagster_project.publish.tables import SCORING_REFERENCE
+from dagster_project.resources import HomeResource, RunSession, require_inputs
+from dagster_project.scoring.calibration import fit_reference
+from dagster_project.scoring.indicators import feature_columns
+from dagster_project.scoring.reference import Reference
+from dagster_project.scoring.score import score_batch, score_columns
+
+BATCH_ROWS = 250_000
+FEATURES = dg.AssetKey(["marts", "customer_features"])
+REFERENCE = dg.AssetKey(["scoring", "scoring_reference"])
+
+
+def features_query(configuration: Configuration, keys: str = "") -> str:
+    """The columns that scoring reads, keys as text, figures as float facts.
+
+    Args:
+        configuration: says which indicators there are.
+        keys: a condition on customer_key, empty for all customers.
+    """
+    indicators = "".join(f', "{name}"' for name in feature_columns(configuration))
+    where = f"where {keys}" if keys else ""
+    return (
+        "select cast(customer_key as varchar) as customer_key, as_of_date, profile, purchases_n, "
+        "cast(median_gap_days as double) as median_gap_days, "
+        "cast(days_since_last_purchase as double) as days_since_last_purchase, "
+        f"is_in_population{indicators} from marts.customer_features {where} "
+        "order by customer_features.customer_key"
+    )
+
+
+def load_reference(engine: Engine, inputs: NightInputs, area: str) -> Reference:
+    """The night's reference from the publication, or as it stands in the build."""
+    table = "crm.scoring_reference" if area == "publication" else "night.scoring_reference"
+    frame = engine.read_current(
+        area, f"select * from {table} where reference_id = ?", [inputs.reference_id])
+    valid_from = pd.Timestamp(frame["valid_from"].iloc[0]).date()
+    return Reference.from_frame(
+        frame[["profile", "item_kind", "item", "position", "x", "y"]],
+        reference_id=inputs.reference_id, valid_from=valid_from)
+
+
+@dg.asset(
+    key=REFERENCE, group_name="scoring", owners=OWNERS, kinds={"pandas"}, deps=[FEATURES],
+    partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN, code_version="1",
+)
+def scoring_reference(context: dg.AssetExecutionContext,
+                      home: HomeResource) -> dg.MaterializeResult:
+    """The frozen curves, cuts and means of the night: taken from the last publication.
+
+    Fitted only on the first night of a home or of a configuration, and by job recalibrate.
+    One row: one point of one item.
+    """
+    session = home.session
+    inputs = require_inputs(session)
+    configuration = session.configuration_of(inputs.config_hash)
+    if inputs.is_new_reference:
+        batches = list(session.engine.frames_of(features_query(configuration), BATCH_ROWS))
+        reference = fit_reference(batches, configuration, reference_id=inputs.reference_id,
+                                  valid_from=inputs.as_of_date)
+        frame = _with_origin(reference, inputs)
+        context.log.info(f"fitted reference {inputs.reference_id} as of {inputs.as_of_date}")
+    else:
+        frame = session.engine.read_current(
+            "publication", "select * from crm.scoring_reference where reference_id = ?",
+            [inputs.reference_id])
+    session.engine.replace_cells("build", SCORING_REFERENCE, "night", frame)
+    return dg.MaterializeResult(metadata={
+        "dagster/row_count": len(frame), "reference_id": inputs.reference_id,
+        "is_new": inputs.is_new_reference, "is_backcast": inputs.is_backcast,
+    })
+
+
+def _with_origin(reference: Reference, inputs: NightInputs) -> pd.DataFrame:
+    frame = reference.to_frame()
+    frame["reference_id"] = inputs.reference_id
+    frame["valid_from"] = inputs.as_of_date
+    frame["known_load_seq"] = inputs.known_load_seq
+    frame["config_hash"] = inputs.config_hash
+    return frame
+
+
+SCORE_ASSETS = {
+    "degree_scores": "Satisfaction, loyalty, engagement and advocacy of each customer, with "
+                     "effective weights, contributions and coverage. One row: one customer.",
+    "crm_values": "CRM value and tier of each customer. One row: one customer.",
+    "quadrant_labels": "Quadrant of the value x loyalty matrix and lifecycle stage of each "
+                       "customer. One row: one customer.",
+}
+
+
+@dg.multi_asset(
+    name="score_customers",
+    specs=[
+        dg.AssetSpec(
+            ["scoring", name], group_name="scoring", owners=OWNERS, kinds={"pandas"},
+            description=description, deps=[FEATURES, REFERENCE], partitions_def=NIGHTS,
+            code_version="1", metadata={"dagster/table_name": "night.customer_scores"},
+        )
+        for name, description in SCORE_ASSETS.items()
+    ],
+    backfill_policy=ONE_NIGHT_A_RUN,
+)
+def score_customers(context: dg.AssetExecutionContext,
+                    home: HomeResource) -> Iterator[dg.MaterializeResult]:
+    """Score every customer in one pass over batches of features."""
+    session = home.session
+    inputs = require_inputs(session)
+    configuration = session.configuration_of(inputs.config_hash)
+    reference = load_reference(session.engine, inputs, "build")
+    columns = {column.name: column.sql_type for column in score_columns(configuration)}
+    batches = (score_batch(batch, reference, configuration)
+               for batch in session.engine.frames_of(features_query(configuration), BATCH_ROWS))
+    rows = session.engine.write_frame("night.customer_scores", columns, batches)
+    context.log.info(f"scored {rows} customers by reference {inputs.reference_id}")
+    metadata = {
+        "degree_scores": _degree_means(session),
+        "crm_values": _counts(session, ("tier",)),
+        "quadrant_labels": _counts(session, ("quadrant", "lifecycle_stage")),
+    }
+    schema = dg.TableSchema([
+        dg.TableColumn(column.name, column.sql_type, description=column.meaning)
+        for column in score_columns(configuration)
+    ])
+    for name in SCORE_ASSETS:
+        yield dg.MaterializeResult(
+            asset_key=["scoring", name],
+            metadata={"dagster/row_count": rows, "dagster/column_schema": schema,
+                      "is_published": False, "customers": metadata[name]},
+        )
+
+
+def _counts(session: RunSession, labels: tuple[str, ...]) -> dg.MetadataValue:
+    """Customers and mean CRM value by label, as a small table without personal data."""
+    records = []
+    for label in labels:
+        frame = session.engine.read_current(
+            "build",
+            f"select {label} as word, count(*) as n, "
+            f"round(cast(avg(crm_value) as double), 2) as mean "
+            f"from night.customer_scores group by {label} order by n desc, word")
+        total = int(frame["n"].sum()) or 1
+        records += [
+            dg.TableRecord({"label": label, "word": str(row.word), "customers": int(row.n),
+                            "share": round(int(row.n) / total, 4),
+                            "mean_crm_value": None if pd.isna(row.mean) else float(row.mean)})
+            for row in frame.itertuples(index=False)
+        ]
+    return dg.MetadataValue.table(records)
+
+
+def _degree_means(session: RunSession) -> dg.MetadataValue:
+    records = []
+    for degree in ("satisfaction_score", "loyalty_degree_score", "engagement_score",
+                   "advocacy_score"):
+        frame = session.engine.read_current(
+            "build", f"select count({degree}) as n, round(cast(avg({degree}) as double), 2) "
+                     f"as mean from night.customer_scores")
+        mean = frame["mean"].iloc[0]
+        records.append(dg.TableRecord({
+            "degree": degree, "customers_with_score": int(frame["n"].iloc[0]),
+            "mean": None if pd.isna(mean) else float(mean),
+        }))
+    return dg.MetadataValue.table(records)

@@ -1,0 +1,282 @@
+"""One validated settings object of a home; the only reader of environment variables.
+
+A home is a folder with `config/ landing/ state/ warehouse/`. What a business decides about its
+measures is not here but in `configuration.py`; about its exports, in `ingest/sources.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dagster_project.configuration import (
+    Configuration,
+    ConfigurationError,
+    load_configuration,
+)
+from dagster_project.engine.stores import Limits, Stores
+from dagster_project.ingest.sources import Sources
+from dagster_project.yaml_file import load_model
+
+PROJECT = Path(__file__).resolve().parent.parent
+DEFAULT_CONFIG = PROJECT / "config"
+DBT_PROJECT = PROJECT / "dbt"
+EXPECTATIONS = PROJECT / "expectations"
+CONFIG_FILES = ("home.yaml", "crm.yaml", "sources.yaml")
+
+# A home that says it holds sample data uses this key: its identities protect nobody.
+SAMPLE_SECRET = b"sample data, not a secret"
+MINIMUM_SECRET_LENGTH = 32
+# The engine spills to disk beyond its share; the rest is for Python and the file cache.
+LARGEST_AUTO_MEMORY_GB = 3
+
+
+class HomeMissing(Exception):
+    """The home cannot be used as it is: which folder, what to do."""
+
+
+class SecretMissing(Exception):
+    """The home's secret is not set, or is no secret."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Schedule(_Strict):
+    """When the night runs, in the business time zone."""
+
+    time: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "04:30"
+    is_on: bool = True
+
+    @property
+    def cron(self) -> str:
+        """Cron expression of the daily time."""
+        hour, minute = self.time.split(":")
+        return f"{int(minute)} {int(hour)} * * *"
+
+
+class GateSettings(_Strict):
+    """Bounds of the gate that a home may move."""
+
+    maximum_rejected_share: float = Field(default=0.05, ge=0, le=1)
+    maximum_held_share: float = Field(default=0.05, ge=0, le=1)
+    minimum_kept_share: float = Field(default=0.5, ge=0, le=1)
+    permitted_texts: tuple[Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")], ...] = ()
+
+
+class HomeSettings(_Strict):
+    """`config/home.yaml`: how this home is operated."""
+
+    sample_data: bool = False
+    first_night: date = date(2020, 1, 1)
+    schedule: Schedule = Schedule()
+    memory_limit: Annotated[str, Field(pattern=r"^(auto|\d+(\.\d+)?(MB|GB))$")] = "auto"
+    threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
+    lock_wait_seconds: int = Field(default=3600, ge=0, le=86_400)
+    keep_publications: int = Field(default=7, ge=1, le=400)
+    daily_history_nights: int = Field(default=35, ge=2, le=400)
+    gate: GateSettings = GateSettings()
+
+
+class Home:
+    """One home: its folders, its settings, its configuration.
+
+    Files are read once, when first asked for.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` need not exist yet."""
+        self.folder = folder.resolve()
+
+    @property
+    def config(self) -> Path:
+        """What the business decides."""
+        return self.folder / "config"
+
+    @property
+    def landing(self) -> Path:
+        """Where exports are dropped."""
+        return self.folder / "landing"
+
+    @property
+    def state(self) -> Path:
+        """What the pipeline keeps for itself."""
+        return self.folder / "state"
+
+    @property
+    def warehouse(self) -> Path:
+        """What BI reads."""
+        return self.folder / "warehouse"
+
+    @property
+    def dagster_home(self) -> Path:
+        """Dagster's own storage for this home."""
+        return self.state / "dagster"
+
+    @property
+    def lock_file(self) -> Path:
+        """The file whose lock the one writer holds."""
+        return self.state / "writer.lock"
+
+    @property
+    def hash_memory(self) -> Path:
+        """Content hashes of landing files seen before."""
+        return self.state / "landing_hashes.json"
+
+    @property
+    def sample_manifest(self) -> Path:
+        """What the sample generator wrote, with its dose of dirt."""
+        return self.state / "sample_manifest.json"
+
+    @cached_property
+    def settings(self) -> HomeSettings:
+        """home.yaml, checked."""
+        return load_model(self._config_file("home.yaml"), HomeSettings)
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """crm.yaml, checked."""
+        return load_configuration(self._config_file("crm.yaml"))
+
+    @cached_property
+    def sources(self) -> Sources:
+        """sources.yaml, checked."""
+        return load_model(self._config_file("sources.yaml"), Sources)
+
+    @cached_property
+    def stores(self) -> Stores:
+        """The engine's files of this home."""
+        return Stores(self.state, self.warehouse, self.limits)
+
+    @property
+    def limits(self) -> Limits:
+        """What the engine may use of the machine."""
+        memory = self.settings.memory_limit
+        if memory == "auto":
+            total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
+            memory = f"{min(LARGEST_AUTO_MEMORY_GB, total_gb / 2):.1f}GB"
+        threads = self.settings.threads
+        count = os.cpu_count() or 1 if threads == "auto" else threads
+        return Limits(memory, count, self.state / "spill")
+
+    @property
+    def secret(self) -> bytes:
+        """Key of all identity tokens of this home.
+
+        Raises:
+            SecretMissing: the home holds real data and CRM_HOME_SECRET is not set or too short.
+        """
+        if self.settings.sample_data:
+            return SAMPLE_SECRET
+        text = os.environ.get("CRM_HOME_SECRET", "")
+        if len(text) < MINIMUM_SECRET_LENGTH:
+            state = "is not set" if not text else f"has {len(text)} characters"
+            raise SecretMissing(
+                f"CRM_HOME_SECRET {state}; this home holds real data (sample_data: false in "
+                f"{self.config / 'home.yaml'}) and needs a secret of at least "
+                f"{MINIMUM_SECRET_LENGTH} characters, always the same. Make one with: "
+                f"python3 -c 'import secrets; print(secrets.token_hex(32))'"
+            )
+        return text.encode()
+
+    def require(self) -> None:
+        """Raise unless the home has its folders and its configuration files can be used."""
+        if not self.config.is_dir():
+            raise HomeMissing(
+                f"{self.folder} is no home: it has no config/ folder. Make one with: "
+                f"crm-value init {self.folder}"
+            )
+        # Read all three, so that a fault is told before any work starts.
+        _ = self.settings, self.configuration, self.sources, self.secret
+        for folder in (self.landing, self.state, self.warehouse, self.dagster_home):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.write_dagster_yaml()
+
+    def write_dagster_yaml(self) -> None:
+        """Give the home the project's dagster.yaml, unless it has one of its own."""
+        target = self.dagster_home / "dagster.yaml"
+        if not target.exists():
+            self.dagster_home.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(PROJECT / "dagster.yaml", target)
+
+    def _config_file(self, name: str) -> Path:
+        path = self.config / name
+        if not path.is_file():
+            raise ConfigurationError([
+                f"{path} does not exist; copy it from {DEFAULT_CONFIG / name}"
+            ])
+        return path
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """What Dagster must know of a home before any run."""
+
+    first_night: date
+    time_zone: str
+    schedule: Schedule
+
+
+def calendar_of(home: Home) -> Calendar:
+    """The home's calendar; the default one while there is no home yet."""
+    config = home.config if home.config.is_dir() else DEFAULT_CONFIG
+    settings = load_model(config / "home.yaml", HomeSettings)
+    business = load_configuration(config / "crm.yaml").business
+    return Calendar(settings.first_night, business.time_zone, settings.schedule)
+
+
+def home_from_environment() -> Home:
+    """The home that CRM_HOME names, else ./home."""
+    return Home(Path(os.environ.get("CRM_HOME", "home")))
+
+
+def make_home(folder: Path, *, is_sample: bool) -> Home:
+    """Make a home in `folder` with the default configuration.
+
+    Files that are there already are left as they are.
+    """
+    home = Home(folder)
+    for part in (home.config, home.landing, home.state, home.warehouse):
+        part.mkdir(parents=True, exist_ok=True)
+    for name in CONFIG_FILES:
+        target = home.config / name
+        if target.exists():
+            continue
+        text = (DEFAULT_CONFIG / name).read_text(encoding="utf-8")
+        if is_sample:
+            text = text.replace("sample_data: false", "sample_data: true")
+            text = text.replace("version: arrival", "version: file_name")
+        target.write_text(text, encoding="utf-8")
+    # Identities and rejected rows in clear are for the pipeline's user only.
+    home.state.chmod(0o700)
+    home.write_dagster_yaml()
+    return home
+
+
+def enter(home: Home) -> None:
+    """Set the environment that Dagster, dbt and Great Expectations read in this process.
+
+    None of them may send anything home.
+    """
+    set_environment({
+        "CRM_HOME": str(home.folder),
+        "DAGSTER_HOME": str(home.dagster_home),
+        "DAGSTER_DISABLE_TELEMETRY": "1",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+    })
+
+
+def set_environment(values: Mapping[str, str]) -> None:
+    """Set variables for this process and those it starts."""
+    os.environ.update(values)

@@ -1,0 +1,49 @@
+{#- What the home decides, out of the var `crm`. -#}
+
+{#- One entry of the configuration. Parsing needs no configuration; running without one is
+    refused, because every number depends on it. -#}
+{% macro crm(entry) -%}
+    {%- set given = var('crm', none) -%}
+    {%- if given is none -%}
+        {%- if execute -%}
+            {{ exceptions.raise_compiler_error(
+                "var 'crm' is missing: run dbt through the pipeline, or pass --vars with what "
+                "configuration.py: dbt_vars() returns"
+            ) }}
+        {%- endif -%}
+        {%- set given = {
+            'time_zone': 'UTC', 'base_currency': 'XXX', 'fx_carry_days': 0,
+            'excluded_customer_types': [], 'excluded_order_channels': [],
+            'population_days': 365, 'profiles': [{'name': 'all', 'customer_types': none}],
+            'indicators': []
+        } -%}
+    {%- endif -%}
+    {{ return(given[entry]) }}
+{%- endmacro %}
+
+{#- `value` as an SQL text literal. -#}
+{% macro text(value) -%}
+    {{ return("'" ~ (value | string | replace("'", "''")) ~ "'") }}
+{%- endmacro %}
+
+{#- `column in (...)`; always false for an empty list. -#}
+{% macro is_one_of(column, values) -%}
+    {%- if not values -%}
+        {{ return('false') }}
+    {%- endif -%}
+    {%- set literals = [] -%}
+    {%- for value in values -%}
+        {%- do literals.append(text(value)) -%}
+    {%- endfor -%}
+    {{ return(column ~ ' in (' ~ literals | join(', ') ~ ')') }}
+{%- endmacro %}
+
+{#- The first profile whose customer types hold `customer_type`; the last takes everyone. -#}
+{% macro profile_of(customer_type) -%}
+    case
+    {%- for profile in crm('profiles') if profile.customer_types is not none %}
+        when {{ is_one_of(customer_type, profile.customer_types) }} then {{ text(profile.name) }}
+    {%- endfor %}
+        when true then {{ text((crm('profiles') | last).name) }}
+    end
+{%- endmacro %}

@@ -1,0 +1,61 @@
+with weights as (
+    {{ decay_weights('orders') }}
+),
+
+events as (
+    select
+        customer_key,
+        ordered_date as event_date,
+        'sale' as kind,
+        channel,
+        sale_amount as amount,
+        quantity,
+        cost_amount,
+        shipping_amount,
+        cost_amount is not null as is_costed,
+        is_purchase
+    from {{ ref('customer_orders') }}
+    union all
+    select
+        orders.customer_key,
+        reversals.event_date,
+        reversals.kind,
+        orders.channel,
+        reversals.amount,
+        reversals.quantity,
+        reversals.cost_amount,
+        reversals.shipping_amount,
+        orders.cost_amount is not null as is_costed,
+        false as is_purchase
+    from {{ ref('int_order_reversals') }} as reversals
+    inner join {{ ref('customer_orders') }} as orders
+        on
+            reversals.source = orders.source
+            and reversals.order_id = orders.order_id
+),
+
+as_of as (
+    select
+        events.*,
+        inputs.as_of_date,
+        weights.*
+    from events
+    inner join {{ ref('stg_night__inputs') }} as inputs
+        on events.event_date <= inputs.as_of_date
+    left join weights
+        on {{ days_between('events.event_date', 'inputs.as_of_date') }} = weights.age_days
+)
+
+select
+    customer_key,
+    min(case when is_purchase then event_date end) as first_purchase_date,
+    max(case when is_purchase then event_date end) as last_purchase_date,
+    cast(sum(case when is_purchase then 1 else 0 end) as integer) as purchases_n,
+    cast(sum(case when kind = 'sale' then 1 else 0 end) as integer) as orders_n,
+    cast(sum(amount) as decimal(38, 4)) as net_revenue_amount,
+    cast(sum(case when kind = 'refund' then -amount else 0 end) as decimal(38, 4))
+        as refund_amount,
+    max(event_date) as last_event_date
+    {{ accumulate('orders') }}
+from as_of
+group by customer_key

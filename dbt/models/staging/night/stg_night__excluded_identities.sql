@@ -1,0 +1,4 @@
+select
+    identity_id,
+    rule
+from {{ source('night', 'excluded_identities') }}

@@ -1,0 +1,28 @@
+select
+    load_seq,
+    row_no,
+    source,
+    version_at,
+    row_hash,
+    order_id,
+    line_key,
+    identity_id,
+    ordered_at,
+    {{ business_date('ordered_at') }} as ordered_date,
+    status,
+    quantity,
+    unit_price,
+    discount,
+    refund,
+    {{ business_date('refunded_at') }} as refunded_date,
+    {{ business_date('cancelled_at') }} as cancelled_date,
+    {{ business_date('version_at') }} as version_date,
+    shipping,
+    tax,
+    cost,
+    currency,
+    product_id,
+    product_category,
+    channel
+from {{ source('raw', 'raw_order_lines') }}
+where load_seq <= (select inputs.known_load_seq from {{ ref('stg_night__inputs') }} as inputs)

@@ -1,0 +1,16 @@
+/*
+table: crm.reconciliation
+severity: error
+says: sources with too large a share of held rows
+why: >-
+  Held rows wait for something, for example a rate; while many wait, every total is too small.
+action: >-
+  Read the reasons in held_rows and bring what is missing; the rows are then released by
+  themselves.
+shown: [source]
+*/
+select reconciliation.source, reconciliation.held, reconciliation.current
+from crm.reconciliation as reconciliation
+cross join night.bounds as bounds
+where reconciliation.measure = 'rows'
+    and reconciliation.held > bounds.held_share * reconciliation.current

@@ -1,0 +1,280 @@
+"""A small clean night: candidate and raw as the pipeline would make them, in plain DDL."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from dagster_project.engine.audit_connection import open_audit
+from dagster_project.ingest.tables import LEDGER_TABLES, RAW_TABLES
+from dagster_project.publish.tables import (
+    CURRENT_TABLES,
+    CUSTOMER_SCORES,
+    HISTORY_TABLES,
+    RUN_TABLES,
+)
+from dagster_project.quality.expectations_runner import run_suites
+from dagster_project.quality.gate import (
+    Bounds,
+    Declarations,
+    GateReport,
+    audit_facts,
+    audit_candidate,
+    load_declarations,
+)
+from dagster_project.quality.invariants import run_invariant
+from dagster_project.quality.result import CheckResult
+from dagster_project.quality.suites import Suite
+
+EXPECTATIONS = Path(__file__).parents[2] / "expectations"
+CANDIDATE_ID = "c0ffee0123456789"
+SECRET = b"secret of a test home"
+CUSTOMERS_N = 8
+KEY = "('00000000-0000-4000-8000-' || lpad(i::varchar, 12, '0'))::uuid"
+COMPOSITES = {
+    "crm_value": ("purchase_amount", "satisfaction_score"),
+    "satisfaction_score": ("csat", "ces"),
+    "matrix_value_score": ("purchase_amount",),
+    "matrix_loyalty_score": ("csat",),
+}
+SCORES = f"""
+insert into crm.customer_scores
+select {KEY}, date '2026-03-31', 'all',
+    case when i = 7 then 'insufficient_data' when i < 3 then 'high' else 'low' end,
+    case when i = 7 then 'insufficient_data' when i < 3 then 'high_value_high_loyalty'
+        else 'low_value_low_loyalty' end,
+    case when i = 7 then 'prospect' when i = 6 then 'first_purchase' else 'repeat' end,
+    100.0 * i, 10.5 * i, 4.0, 9.25 * i, NULL, NULL
+    {{values}}
+from range({CUSTOMERS_N}) as numbers(i)
+"""
+
+
+def _scores_ddl() -> str:
+    columns = ["purchase_amount__value", "purchase_amount__score", "csat__value", "csat__score",
+               "ces__value", "ces__score"]
+    for composite, parts in COMPOSITES.items():
+        columns += [composite, f"{composite}__coverage"]
+        for part in parts:
+            columns += [f"{composite}__{part}__weight", f"{composite}__{part}__contribution"]
+    fixed = CUSTOMER_SCORES.ddl("crm").removesuffix("\n)")
+    return fixed + ",\n" + ",\n".join(f"    {name} DOUBLE" for name in columns) + "\n)"
+
+
+def _scores_insert() -> str:
+    """Customer 7 has no composite; the others have parts that add up to four decimals."""
+    values = []
+    for parts in COMPOSITES.values():
+        share = 1 / len(parts)
+        pieces = [f"round(3.3333 * (i + {number}) , 4)" for number in range(len(parts))]
+        total = " + ".join(pieces)
+        values += [f"case when i <> 7 then round({total}, 4) end",
+                   "case when i = 7 then 0.25 else 1 end"]
+        for piece in pieces:
+            values += [f"case when i <> 7 then {share} end", f"case when i <> 7 then {piece} end"]
+    return SCORES.format(values=", " + ", ".join(values))
+
+
+def _contributions_view() -> str:
+    selects = [
+        f"select customer_key, '{composite}' as composite, '{part}' as part, "
+        f"{part if part in COMPOSITES else part + '__score'} as score, "
+        f"{composite}__{part}__weight as effective_weight, "
+        f"{composite}__{part}__contribution as contribution from crm.customer_scores "
+        f"where {composite} is not null"
+        for composite, parts in COMPOSITES.items() for part in parts
+    ]
+    return "create view crm.score_contributions as\n" + "\nunion all\n".join(selects)
+
+
+CANDIDATE_ROWS = (
+    f"""insert into crm.customers
+    select {KEY}, 'all', 'person', NULL, 'East', 'Hangzhou', 'f', 1990, date '2025-01-01', 1,
+        case when i <> 7 then date '2025-02-01' end, case when i <> 7 then date '2026-03-01' end,
+        case when i = 7 then 0 when i = 6 then 1 else 3 end,
+        case when i = 7 then 1 when i = 6 then 1 else 4 end,
+        100.25 * i, 0, 30.0, 5, date '2026-03-30', 1
+    from range({CUSTOMERS_N}) as numbers(i)""",
+    _scores_insert(),
+    """insert into crm.segment_kpis
+    with labelled as (
+        select 'all' as kind, 'all' as segment, customer_key from crm.customer_scores
+        union all select 'quadrant', quadrant, customer_key from crm.customer_scores
+        union all select 'tier', tier, customer_key from crm.customer_scores
+        union all select 'lifecycle_stage', lifecycle_stage, customer_key from crm.customer_scores
+    )
+    select date '2026-03-31', kind, segment, count(*), count(*) / 8.0,
+        sum(net_revenue_amount), 50, 50, 50, 50, 50
+    from labelled join crm.customers using (customer_key) group by kind, segment""",
+    f"insert into crm.customer_ids select {KEY}, 'shop', 'C-' || i from range({CUSTOMERS_N}) n(i)",
+    """insert into crm.strategies
+    select q, p, 'name', '名', 'traits', '特征', 'strategy', '策略'
+    from (values ('high_value_high_loyalty', 1), ('high_value_low_loyalty', 2),
+        ('low_value_high_loyalty', 3), ('low_value_low_loyalty', 4)) as cells(q, p)""",
+    """insert into crm.reconciliation values
+    ('shop', 'orders', 'rows', '', 22, 1, 1, 20, 2, 18, 14, 1, 1, 1, 1),
+    ('shop', 'orders', 'amount', 'CNY', NULL, NULL, NULL, 5000, 500, 4500, 4000, 200, 100, 100, 100),
+    ('web', 'interactions', 'rows', '', 10, 0, 0, 10, 0, 10, 10, 0, 0, 0, 0),
+    ('poll', 'surveys', 'rows', '', 6, 0, 0, 6, 0, 6, 6, 0, 0, 0, 0),
+    ('crm', 'customers', 'rows', '', 8, 0, 0, 8, 0, 8, 8, 0, 0, 0, 0)""",
+    f"""insert into crm.publication values
+    (1, date '2026-03-30', 1, false, 'before', 1, 'conf', 'ref', '1', 0, false, 'CNY',
+        'Asia/Shanghai', 'run1', timestamp '2026-03-31 04:30:00'),
+    (2, date '2026-03-31', 1, true, '{CANDIDATE_ID}', 5, 'conf', 'ref', '1', 1, false, 'CNY',
+        'Asia/Shanghai', 'run2', timestamp '2026-04-01 04:30:00')""",
+    """insert into crm.customer_score_history
+    select customer_key, p.as_of_date, 1, p.publication_id, round(crm_value::decimal(9, 4), 2),
+        round(satisfaction_score::decimal(9, 4), 2), NULL, NULL, NULL, 1, 1,
+        tier, quadrant, lifecycle_stage
+    from crm.customer_scores, crm.publication as p""",
+    """insert into crm.scoring_reference values
+    ('ref', date '2026-01-01', 1, 'conf', 'all', 'curve', 'csat', 0, 0, 0)""",
+    "insert into crm.configurations values ('conf', 1, '{}')",
+    _contributions_view(),
+)
+RAW_ROWS = (
+    """insert into load_ledger
+    select l, s, k, s || '/' || l || '.csv', 'h' || l, 'arrival', NULL, 'd', '', n + j, n, 0, j,
+        'run', timestamp '2026-04-01 04:30:00'
+    from (values (1, 'shop', 'orders', 3, 0), (2, 'shop', 'orders', 20, 1),
+        (3, 'web', 'interactions', 10, 0), (4, 'poll', 'surveys', 6, 0),
+        (5, 'crm', 'customers', 8, 0)) as loads(l, s, k, n, j)""",
+    """insert into raw_order_lines
+    select case when i < 3 then 1 else 2 end, i, 'shop', NULL, uuid(), 'O' || i, '1', uuid(),
+        timestamp '2026-03-01 10:00:00', 'completed', 1, 200, 0, 0, NULL, NULL, NULL, NULL, 100,
+        'CNY', 'P1', 'tea', 'web'
+    from range(23) as numbers(i)""",
+    """insert into raw_interactions
+    select 3, i, 'web', NULL, uuid(), 'I' || i, uuid(), timestamp '2026-03-01 10:00:00', 'visit',
+        'web', 30, 0.5, 0
+    from range(10) as numbers(i)""",
+    """insert into raw_survey_answers
+    select 4, i, 'poll', NULL, uuid(), 'R' || i, 'csat', uuid(), timestamp '2026-03-01 10:00:00',
+        4, 1, 5, 'higher_is_better', false
+    from range(6) as numbers(i)""",
+    """insert into raw_customers
+    select 5, i, 'crm', NULL, uuid(), uuid(), NULL, NULL, NULL, 'person', NULL, 'East', 'Hangzhou',
+        'f', 1990, NULL, '{}'
+    from range(8) as numbers(i)""",
+    "insert into rejected_rows values (2, 21, 'shop', 'shop/2.csv', 'not_a_number', "
+    "'unit_price', 'a***')",
+)
+
+
+@dataclass
+class Night:
+    """One candidate with its raw file; `in_candidate` and `in_raw` seed defects."""
+
+    candidate: Path
+    raw: Path
+    declarations: Declarations
+    bounds: Bounds = Bounds()
+    refused_files: tuple[tuple[str, str], ...] = ()
+    known_load_seq: int = 5
+
+    def in_candidate(self, *statements: str) -> None:
+        """Change the candidate."""
+        _execute(self.candidate, statements)
+
+    def in_raw(self, *statements: str) -> None:
+        """Change raw."""
+        _execute(self.raw, statements)
+
+    def gate(self, **changes: Any) -> GateReport:
+        """Run the whole gate."""
+        arguments: dict[str, Any] = {
+            "candidate_id": CANDIDATE_ID, "expectations": EXPECTATIONS, "after_load_seq": 1,
+            "known_load_seq": self.known_load_seq, "secret": SECRET, "bounds": self.bounds,
+            "refused_files": self.refused_files,
+        }
+        return audit_candidate(self.candidate, self.raw, **{**arguments, **changes})
+
+    def check(self, name: str) -> CheckResult:
+        """Run one check of the declarations."""
+        with open_audit(
+            self.candidate, self.raw, after_load_seq=1, known_load_seq=self.known_load_seq,
+            facts=audit_facts(CANDIDATE_ID, self.known_load_seq, self.bounds, self.refused_files),
+        ) as audit:
+            for invariant in self.declarations.invariants:
+                if invariant.check.name == name:
+                    return run_invariant(audit, invariant, CANDIDATE_ID)
+            for suite in self.declarations.suites:
+                chosen = tuple(e for e in suite.expectations if e.check.name == name)
+                if chosen:
+                    only = Suite(suite.relation, suite.may_be_empty, chosen)
+                    return run_suites(audit, [only], CANDIDATE_ID)[0]
+        raise KeyError(name)
+
+
+def _execute(path: Path, statements: tuple[str, ...]) -> None:
+    # Opened by its own name, catalog and schema would both be called crm: ambiguous.
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"attach '{path}' as warehouse")
+        connection.execute("use warehouse")
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.fixture(scope="package", autouse=True)
+def network_attempts() -> Iterator[list[object]]:
+    """No test here may reach a network, imports of the validator included; lists who tried."""
+    attempts: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> None:
+        attempts.append(arguments)
+        raise OSError("the gate must not open network connections")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket.socket, "connect_ex", refuse)
+        patch.setattr(socket, "getaddrinfo", refuse)
+        yield attempts
+
+
+@pytest.fixture(scope="session")
+def declarations() -> Declarations:
+    """The project's own declarations."""
+    return load_declarations(EXPECTATIONS)
+
+
+@pytest.fixture(scope="session")
+def clean_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Candidate and raw without a fault, made once."""
+    folder = tmp_path_factory.mktemp("clean")
+    candidate, raw = folder / "crm.duckdb", folder / "raw.duckdb"
+    tables = [table for table in (*CURRENT_TABLES, *HISTORY_TABLES, *RUN_TABLES)
+              if table is not CUSTOMER_SCORES]
+    _execute(candidate, ("create schema crm", *(table.ddl("crm") for table in tables),
+                         _scores_ddl(), *CANDIDATE_ROWS))
+    _execute(raw, (*(table.ddl("main") for table in (*RAW_TABLES, *LEDGER_TABLES)), *RAW_ROWS))
+    return candidate, raw
+
+
+@pytest.fixture
+def make_night(
+    clean_files: tuple[Path, Path], declarations: Declarations, tmp_path: Path
+) -> Callable[..., Night]:
+    """Makes copies of the clean night, in folders named by candidate."""
+
+    def make(candidate_id: str = CANDIDATE_ID) -> Night:
+        folder = tmp_path / "candidates" / candidate_id
+        folder.mkdir(parents=True)
+        raw = tmp_path / f"raw_{candidate_id}.duckdb"
+        shutil.copy(clean_files[0], folder / "crm.duckdb")
+        shutil.copy(clean_files[1], raw)
+        return Night(folder / "crm.duckdb", raw, declarations)
+
+    return make
+
+
+@pytest.fixture
+def night(make_night: Callable[..., Night]) -> Night:
+    """A clean night."""
+    return make_night()

@@ -1,0 +1,283 @@
+"""Every check of the gate: the clean night passes it, and one seeded defect is stopped by it.
+
+A check that nothing can fail protects nobody, so a declared check without a defect here fails.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from dagster_project.quality.gate import Declarations, GateReport
+from tests.quality.conftest import CANDIDATE_ID, Night
+
+FIRST = "'00000000-0000-4000-8000-000000000000'"
+NOBODY = "'99999999-0000-4000-8000-000000000000'"
+
+
+def _scores(assignment: str) -> tuple[str, ...]:
+    return (f"update crm.customer_scores set {assignment} where customer_key = {FIRST}",)
+
+
+def _customers(assignment: str) -> tuple[str, ...]:
+    return (f"update crm.customers set {assignment} where customer_key = {FIRST}",)
+
+
+def _nullable(table: str, column: str) -> str:
+    return f"alter table crm.{table} alter column {column} drop not null"
+
+
+CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
+    "customers_present": ("delete from crm.customers",),
+    "customers_columns": ("alter table crm.customers rename column city to town",),
+    "customers_key_unique": (
+        f"insert into crm.customers from crm.customers where customer_key = {FIRST}",),
+    "customers_key_filled": (_nullable("customers", "customer_key"),
+                             *_customers("customer_key = NULL")),
+    "customers_identities_counted": _customers("identities_n = 5000"),
+    "customers_purchases_not_negative": _customers("purchases_n = -1"),
+    "customers_refund_not_negative": _customers("refund_amount = -0.01"),
+    "customers_birth_year_plausible": ("update crm.customers set birth_year = 36",),
+    "scores_present": ("delete from crm.customer_scores",),
+    "scores_key_unique": (
+        f"insert into crm.customer_scores from crm.customer_scores where customer_key = {FIRST}",),
+    "scores_key_filled": (_nullable("customer_scores", "customer_key"),
+                          *_scores("customer_key = NULL")),
+    "scores_tier_known": _scores("tier = 'hgih'"),
+    "scores_tier_filled": (_nullable("customer_scores", "tier"), *_scores("tier = NULL")),
+    "scores_quadrant_filled": (_nullable("customer_scores", "quadrant"),
+                               *_scores("quadrant = NULL")),
+    "scores_stage_known": _scores("lifecycle_stage = 'sleeping'"),
+    "scores_stage_filled": (_nullable("customer_scores", "lifecycle_stage"),
+                            *_scores("lifecycle_stage = NULL")),
+    "scores_indicators_in_range": _scores("csat__score = 100.0001"),
+    "scores_composites_in_range": _scores("satisfaction_score = 'nan'::double"),
+    "scores_coverage_is_share": _scores("crm_value__coverage = 1.5"),
+    "scores_coverage_filled": _scores("crm_value__coverage = NULL"),
+    "scores_weights_are_shares": _scores("crm_value__purchase_amount__weight = 40"),
+    "scores_contributions_in_range": _scores("crm_value__purchase_amount__contribution = -1"),
+    "history_columns": (
+        "alter table crm.customer_score_history rename column tier to value_tier",),
+    "history_key_unique": (
+        "insert into crm.customer_score_history from crm.customer_score_history "
+        f"where publication_id = 2 and customer_key = {FIRST}",),
+    "history_crm_value_in_range": ("update crm.customer_score_history set crm_value = 184",),
+    "history_tier_known": ("update crm.customer_score_history set tier = '1'",),
+    "history_stage_known": ("update crm.customer_score_history set lifecycle_stage = '1'",),
+    "segments_present": ("delete from crm.segment_kpis",),
+    "segments_columns": ("alter table crm.segment_kpis rename column segment to name",),
+    "segments_unique": (
+        "insert into crm.segment_kpis from crm.segment_kpis where segment_kind = 'all'",),
+    "segments_kind_known": ("update crm.segment_kpis set segment_kind = 'total' "
+                            "where segment_kind = 'all'",),
+    "segments_share_is_share": ("update crm.segment_kpis set customers_share = 50",),
+    "segments_count_not_negative": ("update crm.segment_kpis set customers_n = -1",),
+    "publication_present": ("delete from crm.publication",),
+    "publication_columns": (
+        "alter table crm.publication rename column as_of_date to business_date",),
+    "publication_id_unique": ("update crm.publication set publication_id = 2",),
+    "publication_date_revision_unique": (
+        "update crm.publication set as_of_date = date '2026-03-31'",),
+    "publication_revision_positive": ("update crm.publication set revision = 0",),
+    "rows_read_are_accounted_for": (
+        "update crm.reconciliation set read = 23 where source = 'shop' and measure = 'rows'",),
+    "loaded_rows_are_current_or_superseded": (
+        "update crm.reconciliation set superseded = 501 where currency = 'CNY'",),
+    "current_rows_are_counted_or_named": (
+        "update crm.reconciliation set held = 99.99 where currency = 'CNY'",),
+    "rows_of_each_heading_not_negative": (
+        "update crm.reconciliation set held = -1, counted = 16 "
+        "where source = 'shop' and measure = 'rows'",),
+    "loaded_sources_are_reconciled": (
+        "delete from crm.reconciliation where source = 'poll'",),
+    "held_share_within_bound": (
+        "update crm.reconciliation set held = 6, counted = 9 "
+        "where source = 'shop' and measure = 'rows'",),
+    "no_personal_text": _customers("city = 'ask canary@example.org'"),
+    "scores_and_customers_have_the_same_keys": (
+        f"delete from crm.customer_scores where customer_key = {FIRST}",),
+    "scores_and_customers_have_the_same_profile": _scores("profile = 'b2b'"),
+    "quadrants_partition_customers": _scores("quadrant = 'high_value_low_loyalty'"),
+    "tiers_partition_customers": _scores("tier = 'medium'"),
+    "stages_partition_customers": _scores("lifecycle_stage = 'loyal'"),
+    "segments_add_up_to_all_customers": (
+        "delete from crm.segment_kpis where segment_kind = 'all'",),
+    "segments_add_up_to_all_revenue": (
+        "update crm.segment_kpis set net_revenue_amount = net_revenue_amount + 0.0001 "
+        "where segment = 'high'",),
+    "revenue_within_orders": ("update crm.customers set net_revenue_amount = 501",),
+    "contributions_add_up": _scores("crm_value = crm_value + 0.0001"),
+    "contributions_are_shown_as_scored": (
+        "create or replace view crm.score_contributions as select customer_key, "
+        "'crm_value' as composite, 'csat' as part, 1.0 as score, 1.0 as effective_weight, "
+        "1.0 as contribution from crm.customer_scores",),
+    "tier_insufficient_only_without_value": _scores("tier = 'insufficient_data'"),
+    "quadrant_insufficient_only_without_axis": _scores("matrix_value_score = NULL"),
+    "quadrants_have_strategies": (
+        "delete from crm.strategies where quadrant = 'low_value_low_loyalty'",),
+    "prospects_have_no_purchase": _scores("lifecycle_stage = 'prospect'"),
+    "customers_dates_in_order": _customers("last_purchase_date = date '2026-04-01'"),
+    "customers_purchases_within_orders": _customers("purchases_n = 5"),
+    "one_publication_is_current": ("update crm.publication set is_current = true",),
+    "current_publication_is_the_newest_date": (
+        "update crm.publication set is_current = not is_current",),
+    "publication_is_this_candidate": (
+        "update crm.publication set candidate_id = 'another' where publication_id = 2",),
+    "publication_follows_a_known_one": ("delete from crm.publication where publication_id = 1",),
+    "current_tables_are_of_one_date": _scores("as_of_date = date '2026-03-30'"),
+    "history_repeats_the_current_scores": (
+        "delete from crm.customer_score_history "
+        f"where publication_id = 2 and customer_key = {FIRST}",),
+    "history_is_of_its_publication": (
+        "update crm.customer_score_history set revision = 2 where publication_id = 2",),
+    "customers_not_fewer_than_expected": (
+        "delete from crm.customer_score_history where publication_id = 2 "
+        "and customer_key > '00000000-0000-4000-8000-000000000002'",),
+    "ids_lead_to_customers": (
+        f"update crm.customer_ids set customer_key = {NOBODY} where source_customer_id = 'C-1'",),
+    "ids_lead_to_one_customer": ("update crm.customer_ids set source_customer_id = 'C-1'",),
+    "keys_change_to_other_keys": (
+        f"insert into crm.customer_key_changes values ({FIRST}, {FIRST}, date '2026-03-31', 2, "
+        "'merge')",),
+    "publication_inputs_are_published": ("delete from crm.scoring_reference",),
+}
+RAW_DEFECTS: dict[str, tuple[str, ...]] = {
+    "order_lines_once_per_line": (
+        "insert into raw_order_lines from raw_order_lines where row_no = 5",),
+    "order_lines_status_known": ("update raw_order_lines set status = 'Done' where row_no = 5",),
+    "order_lines_unit_price_plausible": (
+        "update raw_order_lines set unit_price = -1 where row_no = 5",),
+    "order_lines_quantity_plausible": (
+        "update raw_order_lines set quantity = 20260301 where row_no = 5",),
+    "order_lines_discount_not_negative": (
+        "update raw_order_lines set discount = -5 where row_no = 5",),
+    "order_lines_refund_not_negative": (
+        "update raw_order_lines set refund = -5 where row_no = 5",),
+    "order_lines_dates_plausible": (
+        "update raw_order_lines set ordered_at = timestamp '1899-12-30 00:00:00' "
+        "where row_no = 5",),
+    "order_lines_mostly_attributed": ("update raw_order_lines set identity_id = NULL",),
+    "order_lines_mean_price_not_zero": ("update raw_order_lines set unit_price = 0",),
+    "interactions_once_per_file_row": ("update raw_interactions set row_no = 0",),
+    "interactions_completion_is_share": (
+        "update raw_interactions set completion = 55 where row_no = 5",),
+    "interactions_duration_plausible": (
+        "update raw_interactions set duration_seconds = 700000 where row_no = 5",),
+    "interactions_cost_not_negative": ("update raw_interactions set cost = -1 where row_no = 5",),
+    "interactions_dates_plausible": (
+        "update raw_interactions set occurred_at = timestamp '2926-01-01 00:00:00' "
+        "where row_no = 5",),
+    "survey_answers_once_per_instrument": ("update raw_survey_answers set row_no = 0",),
+    "survey_answers_instrument_known": (
+        "update raw_survey_answers set instrument = 'NPS ' where row_no = 5",),
+    "survey_answers_direction_known": (
+        "update raw_survey_answers set direction = 'up' where row_no = 5",),
+    "survey_answers_dates_plausible": (
+        "update raw_survey_answers set responded_at = timestamp '0026-01-01 00:00:00' "
+        "where row_no = 5",),
+    "survey_answers_on_their_scale": (
+        "update raw_survey_answers set score = 6 where row_no = 5",),
+    "customer_rows_once_per_file_row": ("update raw_customers set row_no = 0",),
+    "customer_rows_birth_year_plausible": ("update raw_customers set birth_year = 36",),
+    "ledger_adds_up": ("update load_ledger set rows_read_n = 22 where load_seq = 2",),
+    "ledger_counts_the_raw_rows": ("delete from raw_order_lines where row_no = 5",),
+    "ledger_counts_the_rejected_rows": ("delete from rejected_rows",),
+    "rejected_share_within_bound": (
+        "update load_ledger set rows_read_n = 22, rows_rejected_n = 2 where load_seq = 2",),
+}
+OTHER_DEFECTS = frozenset({"no_file_refused"})
+# Warnings are shown and published, and stop nothing.
+WARNINGS = frozenset({
+    "customers_birth_year_plausible", "customer_rows_birth_year_plausible",
+    "order_lines_mostly_attributed", "order_lines_mean_price_not_zero",
+})
+# A whole table at fault: no row is counted.
+UNCOUNTED = ("_present", "_columns", "_mean_price_not_zero")
+
+
+@pytest.fixture(scope="module")
+def clean_outcomes(
+    clean_files: tuple[Path, Path], declarations: Declarations, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], str]:
+    """Outcome of each check in one run of the whole gate over the clean night."""
+    candidate, raw = clean_files
+    folder = tmp_path_factory.mktemp("outcomes") / CANDIDATE_ID
+    folder.mkdir()
+    shutil.copy(candidate, folder / "crm.duckdb")
+    report: GateReport = Night(folder / "crm.duckdb", raw, declarations).gate()
+    assert report.is_approved, report.words
+    return {result.check_name: result.outcome for result in report.results}.__getitem__
+
+
+def test_every_check_has_a_defect(declarations: Declarations) -> None:
+    """A check nobody has seen fail may be unable to."""
+    names = {check.name for check in declarations.checks}
+    assert names == {*CANDIDATE_DEFECTS, *RAW_DEFECTS, *OTHER_DEFECTS}
+
+
+@pytest.mark.parametrize("name", sorted([*CANDIDATE_DEFECTS, *RAW_DEFECTS, *OTHER_DEFECTS]))
+def test_clean_night_passes(name: str, clean_outcomes: Callable[[str], str]) -> None:
+    """No false alarm on a night without a fault."""
+    assert clean_outcomes(name) == "passed"
+
+
+@pytest.mark.parametrize("name", sorted([*CANDIDATE_DEFECTS, *RAW_DEFECTS]))
+def test_defect_is_stopped_by_its_check(name: str, night: Night) -> None:
+    """The named check says no, counts the rows, and says what to do."""
+    night.in_candidate(*CANDIDATE_DEFECTS.get(name, ()))
+    night.in_raw(*RAW_DEFECTS.get(name, ()))
+    result = night.check(name)
+    assert result.outcome == "failed", result.message
+    assert result.stops == (name not in WARNINGS)
+    check = next(check for check in night.declarations.checks if check.name == name)
+    assert result.message.startswith(f"{check.relation}: ")
+    assert result.message.endswith(check.action)
+    if name.endswith(UNCOUNTED):
+        assert result.failing_n is None
+    else:
+        assert result.failing_n is not None and result.failing_n >= 1
+        assert f"{result.failing_n:,}" in result.message
+
+
+def test_refused_file_is_named(night: Night) -> None:
+    """The file and its reason are what people need to mend it."""
+    night.refused_files = (("orders/2026-03-31.csv", "no column order_id"),)
+    result = night.check("no_file_refused")
+    assert result.stops
+    assert "orders/2026-03-31.csv" in result.message and "no column order_id" in result.message
+
+
+def test_defect_stops_the_whole_gate(night: Night) -> None:
+    """One bad customer in one check is enough, and the last lines say which check."""
+    night.in_candidate(*_customers("purchases_n = 5"))
+    report = night.gate()
+    assert not report.is_approved
+    assert [r.check_name for r in report.results if r.stops] == ["customers_purchases_within_orders"]
+    assert "customers_purchases_within_orders (1 rows)" in report.words
+    assert "customer_key = 00000000…" in report.words
+
+
+def test_empty_sources_are_no_fault(night: Night) -> None:
+    """A home without surveys, on a night without files, is published."""
+    night.in_raw("delete from raw_survey_answers", "delete from raw_interactions",
+                 "delete from raw_order_lines", "delete from raw_customers",
+                 "delete from rejected_rows", "delete from load_ledger")
+    report = night.gate()
+    assert report.is_approved, report.words
+
+
+def test_older_date_is_judged_by_its_history(night: Night) -> None:
+    """A replay of an older date leaves the current tables: they keep their own date."""
+    night.in_candidate(
+        "insert into crm.publication select 3, as_of_date, 2, false, 'replay', 5, 'conf', 'ref', "
+        "'1', 2, false, 'CNY', 'Asia/Shanghai', 'run3', timestamp '2026-04-02 04:30:00' "
+        "from crm.publication where publication_id = 1",
+        "insert into crm.customer_score_history select customer_key, as_of_date, 2, 3, crm_value, "
+        "satisfaction_score, NULL, NULL, NULL, 1, 1, tier, quadrant, lifecycle_stage "
+        f"from crm.customer_score_history where publication_id = 1 and customer_key <> {FIRST}",
+    )
+    report = night.gate(candidate_id="replay", after_load_seq=5)
+    assert report.is_approved, report.words
