@@ -7,6 +7,8 @@ or an argument is wrong; 3 the run could not be finished, nothing was published.
 from __future__ import annotations
 
 import getpass
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,7 +38,10 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
     help="From raw exports to explained, gated customer scores, every night.",
 )
-out = Console(soft_wrap=True, highlight=False)
+# Files and pipes have no width of their own; the tables need this much.
+PLAIN_WIDTH = 132
+out = Console(soft_wrap=True, highlight=False,
+              width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 Night = Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD", help="Business date.")]
@@ -221,7 +226,7 @@ def _outcome_of(home: Home, run_id: str) -> tuple[str, int | None]:
         return "failed", None
     with home.stores.open(home.stores.status, read_only=True) as connection:
         row = connection.execute(
-            "select outcome, publication_id from crm.pipeline_runs where run_id = ?", [run_id]
+            "select outcome, publication_id from pipeline_runs where run_id = ?", [run_id]
         ).fetchone()
     return (row[0], row[1]) if row else ("failed", None)
 
@@ -263,7 +268,7 @@ def _show_publication(home: Home) -> None:
     for source, *counts in law:
         grid.add_row(source, *(f"{count or 0:,}" for count in counts))
     out.print(grid)
-    out.print(f"Warehouse: {home.stores.publication} (schema crm)", markup=False)
+    out.print(f"Warehouse: {home.stores.publication} (tables crm.*)", markup=False)
 
 
 @app.command()
@@ -303,7 +308,7 @@ def check(context: typer.Context) -> None:
     for line in trial.lines:
         out.print(line, markup=False)
     for reason, count in trial.held.items():
-        out.print(f"held: {count} order lines, {reason}", markup=False)
+        out.print(f"held: {count} orders, {reason}", markup=False)
     if not trial.lines:
         out.print(f"{home.landing} holds nothing new", markup=False)
     if trial.refused_n:
@@ -355,7 +360,7 @@ def approve(
     except WaiverError as error:
         raise _fail(str(error), WRONG_INPUT) from None
     with home.stores.open(file, read_only=True) as connection:
-        row = connection.execute("select as_of_date from crm.publication "
+        row = connection.execute("select as_of_date from publication "
                                  "order by publication_id desc limit 1").fetchone()
     assert row is not None
     _run(home, "approve", row[0])
@@ -364,7 +369,17 @@ def approve(
 
 def main() -> None:
     """Entry point of `crm-value`."""
-    app()
+    code = 0
+    try:
+        app()
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # The engine's binding reports leaks of its own, over dozens of lines, when the interpreter
+    # ends; nothing of ours is said after this line.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stderr__.fileno())
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,15 @@
 """The calendar of nights: daily partitions in the business time zone."""
 
+import warnings
+
 import dagster as dg
 
 from dagster_project.settings import calendar_of, home_from_environment
+
+# Backfill policies and partitioned checks are new in Dagster and say so at every import; both are
+# held by tests, and dagster is bounded to one minor release.
+for category in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.filterwarnings("ignore", category=category)
 
 CALENDAR = calendar_of(home_from_environment())
 NIGHTS = dg.DailyPartitionsDefinition(

@@ -17,6 +17,7 @@ from dagster_project.automation.nights import NIGHTS
 from dagster_project.resources import failure_texts
 
 LOOK_SECONDS = 0.5
+TOLD_CHARACTERS = 120
 
 
 class NightNotThere(ValueError):
@@ -90,8 +91,8 @@ def _watch(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None
             event = entry.dagster_event
             if event is not None and event.event_type == dg.DagsterEventType.STEP_START:
                 tell(f"step {event.step_key}")
-            elif event is None and entry.level >= logging.INFO:
-                tell(entry.user_message)
+            elif event is None and entry.level >= logging.INFO and entry.user_message.strip():
+                tell(entry.user_message.strip().splitlines()[0][:TOLD_CHARACTERS])
         if is_last_look and not records.has_more:
             return
 

@@ -1,6 +1,8 @@
 """The candidate is the file: staging it from the last publication and the build, switching it in.
 
-The file keeps an old storage version, so that BI tools with older drivers can open it.
+The file keeps an old storage version, so that BI tools with older drivers can open it. Its tables
+stand in the default schema: the file is called crm, so `crm.customer_scores` names them, where a
+schema of the same name would make every such name ambiguous.
 """
 
 from __future__ import annotations
@@ -80,9 +82,8 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
                      vault=(stores.vault, "READ_ONLY")) as connection:
         connection.execute(f"attach {literal(str(target))} as candidate "
                            f"(storage_version '{STORAGE_VERSION}')")
-        connection.execute("create schema if not exists candidate.crm")
-        connection.execute("use candidate.crm")
-        make_tables(connection, "candidate.crm", HISTORY_TABLES + RUN_TABLES)
+        connection.execute("use candidate.main")
+        make_tables(connection, "candidate.main", HISTORY_TABLES + RUN_TABLES)
         publication = _add_publication(connection, content)
         if publication["is_current"]:
             _add_key_changes(connection, content, publication)
@@ -155,7 +156,7 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
         f"where load_seq <= {int(content.night['known_load_seq'])} order by load_seq, row_no",
     )
     connection.execute("drop view if exists score_contributions")
-    connection.execute(f"create view crm.score_contributions as "
+    connection.execute(f"create view score_contributions as "
                        f"{_contributions_query(content.parts)}")
 
 
@@ -220,7 +221,7 @@ def _contributions_query(parts: Mapping[str, Sequence[str]]) -> str:
                 f"{identifier(score)} as score, "
                 f"{identifier(prefix + '__weight')} as effective_weight, "
                 f"{identifier(prefix + '__contribution')} as contribution "
-                f"from crm.customer_scores "
+                f"from customer_scores "
                 f"where {identifier(prefix + '__contribution')} is not null"
             )
     return " union all ".join(selects)
@@ -274,7 +275,7 @@ def _add_key_changes(connection: duckdb.DuckDBPyConnection, content: CandidateCo
 def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
     row = connection.execute(
         "select count(*) from duckdb_tables() "
-        "where database_name = 'candidate' and schema_name = 'crm' and table_name = ?", [name],
+        "where database_name = 'candidate' and schema_name = 'main' and table_name = ?", [name],
     ).fetchone()
     return bool(row and row[0])
 
@@ -299,7 +300,6 @@ def record_results(stores: Stores, candidate_file: Path, results: pd.DataFrame,
     Both tables are run records: the fingerprints that were approved leave them out.
     """
     with stores.open(candidate_file) as connection:
-        connection.execute("use crm")
         connection.execute("delete from quality_results")
         connection.register("results_in", results)
         names = ", ".join(column for column in results.columns)
@@ -350,7 +350,7 @@ def _keep_publication(stores: Stores, keep: int) -> None:
         return
     stores.kept.mkdir(parents=True, exist_ok=True)
     with stores.open(stores.publication, read_only=True) as connection:
-        row = connection.execute("select max(publication_id) from crm.publication").fetchone()
+        row = connection.execute("select max(publication_id) from publication").fetchone()
     assert row is not None
     target = stores.kept_publication(int(row[0]))
     target.unlink(missing_ok=True)

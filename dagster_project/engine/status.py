@@ -60,36 +60,39 @@ def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame |
     with stores.open(None) as connection:
         connection.execute(f"attach {literal(str(target))} as status "
                            f"(storage_version '{STORAGE_VERSION}')")
-        connection.execute("create schema status.crm")
-        make_tables(connection, "status.crm", STATUS_TABLES)
+        make_tables(connection, "status.main", STATUS_TABLES)
         _attach(connection, stores.status, "old")
         _attach(connection, stores.raw, "raw")
-        _attach(connection, stores.build, "build")
+        try:
+            _attach(connection, stores.build, "build")
+        except StoreUnreadable:
+            # The build is disposable, and a status must come out of every run.
+            pass
         for table in (LOAD_LEDGER, REPEATED_FILES, REJECTED_ROWS):
             _copy(connection, table, "raw.main")
         _copy(connection, HELD_ROWS, "build.marts")
-        _copy(connection, PIPELINE_RUNS, "old.crm",
+        _copy(connection, PIPELINE_RUNS, "old.main",
               f"where run_id <> {literal(run['run_id'])} "
               f"order by started_at desc limit {KEPT_RUNS}")
         names = ", ".join(run)
-        connection.execute(f"insert into status.crm.pipeline_runs ({names}) "
+        connection.execute(f"insert into status.main.pipeline_runs ({names}) "
                            f"values ({', '.join('?' for _ in run)})", list(run.values()))
         if results is None:
-            _copy(connection, QUALITY_RESULTS, "old.crm")
+            _copy(connection, QUALITY_RESULTS, "old.main")
         else:
             connection.register("results_in", results)
             columns = ", ".join(results.columns)
-            connection.execute(f"insert into status.crm.quality_results ({columns}) "
+            connection.execute(f"insert into status.main.quality_results ({columns}) "
                                f"select {columns} from results_in")
         for name, reason in refused.items():
-            connection.execute("insert into status.crm.refused_files values (?, ?)",
+            connection.execute("insert into status.main.refused_files values (?, ?)",
                                [name, reason])
         connection.execute("checkpoint status")
     os.replace(target, stores.status)
 
 
 def _attach(connection: Any, path: Any, alias: str) -> None:
-    """Attach what is there; a store that is missing or damaged leaves its tables empty."""
+    """Attach what is there; the tables of a store that is missing stay empty."""
     if not path.exists():
         return
     try:
@@ -107,5 +110,5 @@ def _copy(connection: Any, table: Table, origin: str, rest: str = "") -> None:
     ).fetchone()
     if found and found[0]:
         columns = ", ".join(identifier(column.name) for column in table.columns)
-        connection.execute(f"insert into status.crm.{table.name} ({columns}) "
+        connection.execute(f"insert into status.main.{table.name} ({columns}) "
                            f"select {columns} from {origin}.{table.name} {rest}")

@@ -7,7 +7,7 @@ import dagster as dg
 
 from dagster_project.automation.nights import OWNERS
 from dagster_project.engine.table import Table
-from dagster_project.ingest.loading import HashMemory, IngestReport, ingest_landing
+from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
 from dagster_project.ingest.tables import LEDGER_TABLES, RAW_TABLES
 from dagster_project.resources import HomeResource
 
@@ -50,28 +50,3 @@ def load_landing(context: dg.AssetExecutionContext,
             asset_key=["raw", table.name],
             metadata={"dagster/row_count": int(count["n"].iloc[0])},
         )
-
-
-def words_of(report: IngestReport) -> list[str]:
-    """What an ingest did, a line a file."""
-    lines = []
-    for file in report.loaded:
-        result = file.result
-        line = (f"landing/{file.name}: {result.rows_read_n} rows read, "
-                f"{result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
-                f"{result.rows_rejected_n} rejected")
-        if result.rejected_by_reason:
-            line += " (" + ", ".join(f"{reason} {count}" for reason, count
-                                     in result.rejected_by_reason.items()) + ")"
-        if result.ignored_columns:
-            line += f"; columns nothing reads: {', '.join(result.ignored_columns)}"
-        lines.append(line)
-    lines += [f"landing/{name}: loaded before under another name, all rows repeated"
-              for name in report.repeated]
-    lines += list(report.refused.values())
-    lines += [f"landing/{name}: still being written, waits for the next night"
-              for name in report.waiting]
-    lines += [f"landing/{name}: no source in sources.yaml claims it" for name in report.unclaimed]
-    if report.known_n:
-        lines.append(f"{report.known_n} files were loaded on earlier nights")
-    return lines

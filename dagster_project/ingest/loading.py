@@ -170,3 +170,28 @@ def _requests(files: Sequence[LandingFile], memory: HashMemory, report: IngestRe
             report.refused[file.name] = str(error)
     return sorted(requests, key=lambda request: (request.file_version_at or datetime.min,
                                                  request.name))
+
+
+def words_of(report: IngestReport) -> list[str]:
+    """What an ingest did, a line a file."""
+    lines = []
+    for file in report.loaded:
+        result = file.result
+        line = (f"landing/{file.name}: {result.rows_read_n} rows read, "
+                f"{result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
+                f"{result.rows_rejected_n} rejected")
+        if result.rejected_by_reason:
+            line += " (" + ", ".join(f"{reason} {count}" for reason, count
+                                     in result.rejected_by_reason.items()) + ")"
+        if result.ignored_columns:
+            line += f"; columns nothing reads: {', '.join(result.ignored_columns)}"
+        lines.append(line)
+    lines += [f"landing/{name}: loaded before under another name, all rows repeated"
+              for name in report.repeated]
+    lines += list(report.refused.values())
+    lines += [f"landing/{name}: still being written, waits for the next night"
+              for name in report.waiting]
+    lines += [f"landing/{name}: no source in sources.yaml claims it" for name in report.unclaimed]
+    if report.known_n:
+        lines.append(f"{report.known_n} files were loaded on earlier nights")
+    return lines

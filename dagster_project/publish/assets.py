@@ -138,7 +138,7 @@ def publish_candidate(context: dg.AssetExecutionContext,
     session.publication_id = publication_id
     with stores.open(path, read_only=True) as connection:
         for table in PUBLISHED_TABLES:
-            row = connection.execute(f"select count(*) from crm.{table.name}").fetchone()
+            row = connection.execute(f"select count(*) from {table.name}").fetchone()
             yield dg.MaterializeResult(
                 asset_key=["crm", table.name],
                 metadata={"dagster/row_count": int(row[0]) if row else 0,
@@ -216,7 +216,7 @@ def _publication_id(session: RunSession, inputs: NightInputs) -> int:
     path = session.home.stores.candidate(inputs.candidate_id)
     with session.home.stores.open(path, read_only=True) as connection:
         row = connection.execute(
-            "select max(publication_id) from crm.publication where candidate_id = ?",
+            "select max(publication_id) from publication where candidate_id = ?",
             [inputs.candidate_id]).fetchone()
     assert row is not None
     return int(row[0])

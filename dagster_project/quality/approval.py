@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +124,7 @@ def write_approval(candidate_dir: Path, approval: Approval) -> Path:
         json.dumps(vars(approval), ensure_ascii=False, indent=1, sort_keys=True) + "\n",
         encoding="utf-8",
     )
-    os.replace(unfinished, path)
+    unfinished.replace(path)
     return path
 
 

@@ -178,7 +178,8 @@ def audit_candidate(
         secret: of the home; signs the approval.
         bounds: of the home.
         refused_files: (name, reason) of files of this night that were refused whole.
-        memory_limit, threads: for the engine; None: its defaults.
+        memory_limit: of the engine, for example "2GB"; None: its default.
+        threads: of the engine; None: its default.
 
     Returns:
         The report; the candidate may be published only if `is_approved`.

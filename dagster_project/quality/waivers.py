@@ -8,7 +8,6 @@ judge.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,7 +65,7 @@ def add_waiver(candidate_dir: Path, check_name: str, reason: str, who: str, *,
     unfinished.write_text(
         json.dumps([vars(waivers[name]) for name in sorted(waivers)], ensure_ascii=False,
                    indent=1) + "\n", encoding="utf-8")
-    os.replace(unfinished, path)
+    unfinished.replace(path)
     return waiver
 
 

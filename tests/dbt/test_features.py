@@ -12,6 +12,7 @@ import pytest
 from builds import Build, Row, identity
 from conftest import CRM, NIGHT, RAW, weight
 
+from dagster_project.customers.dbt_arguments import dbt_arguments
 from dagster_project.engine.table import Table
 from dagster_project.publish.tables import CUSTOMERS, RECONCILIATION
 
@@ -275,3 +276,8 @@ def test_order_of_rows_and_loads_does_not_matter(tmp_path: Path, build: Build) -
     shuffled.run(CRM)
     query = "select * from marts.customer_features order by customer_key"
     assert shuffled.rows(query) == build.rows(query)
+
+
+def test_the_unit_tests_of_the_models_pass(build: Build) -> None:
+    crm = dbt_arguments(CRM)[-1]
+    build.dbt(["test", "--select", "test_type:unit", "--vars", crm])

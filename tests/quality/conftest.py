@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ from dagster_project.quality.gate import (
     Bounds,
     Declarations,
     GateReport,
-    audit_facts,
     audit_candidate,
+    audit_facts,
     load_declarations,
 )
 from dagster_project.quality.invariants import run_invariant
@@ -120,7 +120,8 @@ CANDIDATE_ROWS = (
         ('low_value_high_loyalty', 3), ('low_value_low_loyalty', 4)) as cells(q, p)""",
     """insert into crm.reconciliation values
     ('shop', 'orders', 'rows', '', 22, 1, 1, 20, 2, 18, 14, 1, 1, 1, 1),
-    ('shop', 'orders', 'amount', 'CNY', NULL, NULL, NULL, 5000, 500, 4500, 4000, 200, 100, 100, 100),
+    ('shop', 'orders', 'amount', 'CNY', NULL, NULL, NULL, 5000, 500, 4500, 4000, 200, 100, 100,
+        100),
     ('web', 'interactions', 'rows', '', 10, 0, 0, 10, 0, 10, 10, 0, 0, 0, 0),
     ('poll', 'surveys', 'rows', '', 6, 0, 0, 6, 0, 6, 6, 0, 0, 0, 0),
     ('crm', 'customers', 'rows', '', 8, 0, 0, 8, 0, 8, 8, 0, 0, 0, 0)""",
@@ -175,7 +176,7 @@ class Night:
     candidate: Path
     raw: Path
     declarations: Declarations
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
     refused_files: tuple[tuple[str, str], ...] = ()
     known_load_seq: int = 5
 

@@ -190,6 +190,7 @@ def test_fingerprint_ignores_order_and_run_records(make_night: Callable[..., Nig
     night.in_candidate(
         "create temp table t as select * from crm.customers order by customer_key desc",
         "delete from crm.customers", "insert into crm.customers from t",
-        "insert into crm.quality_results values ('c', 'n', 't', 'passed', 'error', 0, '', '', NULL)",
+        "insert into crm.quality_results values "
+        "('c', 'n', 't', 'passed', 'error', 0, '', '', NULL)",
     )
     assert fingerprints_of(night.candidate, without=RUN_TABLE_NAMES) == before

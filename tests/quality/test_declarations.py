@@ -70,7 +70,7 @@ def test_misspelt_suite_is_refused(expectations: Path, old: str, new: str, words
     """File, key and the likely word are named."""
     path = expectations / "suites" / "customers.yaml"
     path.write_text(SUITE.replace(old, new))
-    with pytest.raises(DeclarationError, match="customers.yaml") as caught:
+    with pytest.raises(DeclarationError, match=r"customers\.yaml") as caught:
         load_declarations(expectations)
     assert words in str(caught.value)
 
@@ -88,7 +88,7 @@ def test_misspelt_suite_is_refused(expectations: Path, old: str, new: str, words
 def test_unusable_invariant_is_refused(expectations: Path, text: str, words: str) -> None:
     """An invariant that cannot be read is no invariant."""
     (expectations / "invariants" / "customers_right.sql").write_text(text)
-    with pytest.raises(DeclarationError, match="customers_right.sql") as caught:
+    with pytest.raises(DeclarationError, match=r"customers_right\.sql") as caught:
         load_declarations(expectations)
     assert words in str(caught.value)
 

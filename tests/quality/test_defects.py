@@ -200,7 +200,9 @@ UNCOUNTED = ("_present", "_columns", "_mean_price_not_zero")
 
 @pytest.fixture(scope="module")
 def clean_outcomes(
-    clean_files: tuple[Path, Path], declarations: Declarations, tmp_path_factory: pytest.TempPathFactory
+    clean_files: tuple[Path, Path],
+    declarations: Declarations,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[str], str]:
     """Outcome of each check in one run of the whole gate over the clean night."""
     candidate, raw = clean_files
@@ -255,7 +257,8 @@ def test_defect_stops_the_whole_gate(night: Night) -> None:
     night.in_candidate(*_customers("purchases_n = 5"))
     report = night.gate()
     assert not report.is_approved
-    assert [r.check_name for r in report.results if r.stops] == ["customers_purchases_within_orders"]
+    stopping = [result.check_name for result in report.results if result.stops]
+    assert stopping == ["customers_purchases_within_orders"]
     assert "customers_purchases_within_orders (1 rows)" in report.words
     assert "customer_key = 00000000…" in report.words
 

@@ -82,7 +82,8 @@ select
     {%- for state in ['read', 'repeated', 'rejected'] %}
         cast(
             case
-                when measure = 'rows' then sum(case when state = '{{ state }}' then amount else 0 end)
+                when measure = 'rows'
+                    then sum(case when state = '{{ state }}' then amount else 0 end)
             end as decimal(38, 4)
         ) as {{ state }},
     {%- endfor %}

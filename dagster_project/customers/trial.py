@@ -1,0 +1,100 @@
+"""What tonight would do with the landing folder, without a night: `crm-value check`.
+
+The files are really loaded and the models really run, but into a copy of raw that is thrown away.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
+from dagster_project.customers.identities import EDGES_QUERY, customer_map, edge_parameters
+from dagster_project.customers.night import choose_inputs
+from dagster_project.customers.tables import (
+    CUSTOMER_MAP,
+    DECAY_WEIGHTS,
+    EXCLUDED_IDENTITIES,
+    IDENTITY_EDGES,
+    NIGHT_INPUTS,
+)
+from dagster_project.engine.embedded import EmbeddedEngine
+from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
+from dagster_project.settings import DBT_PROJECT, Home
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What would happen.
+
+    Attributes:
+        lines: a line for each file that is new.
+        held: reason -> orders that would be held.
+        refused_n: files that cannot be read as a whole.
+    """
+
+    lines: tuple[str, ...]
+    held: dict[str, int] = field(default_factory=dict)
+    refused_n: int = 0
+
+
+def try_landing(home: Home, night: date, tell: Callable[[str, float | None], None]) -> Trial:
+    """Load the landing folder into a copy of raw and count.
+
+    Args:
+        home: whose landing folder.
+        night: business date up to which orders count.
+        tell: called with words and the share that is done.
+    """
+    folder = home.state / "scratch" / f"check-{uuid.uuid4().hex}"
+    folder.mkdir(parents=True)
+    try:
+        if home.stores.raw.exists():
+            shutil.copyfile(home.stores.raw, folder / home.stores.raw.name)
+        stores = replace(home.stores, state=folder, warehouse=folder)
+        engine = EmbeddedEngine(stores, home.secret)
+        report = ingest_landing(
+            engine, home.landing, home.sources, HashMemory(folder / "hashes.json"),
+            run_id="check", now=datetime.now(UTC).replace(tzinfo=None), report_progress=tell)
+        lines = tuple(words_of(report))
+        if not report.loaded:
+            return Trial(lines, {}, len(report.refused))
+        tell("finding orders that would be held", None)
+        return Trial(lines, _held(home, engine, folder, night), len(report.refused))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict[str, int]:
+    known = engine.read_current("raw", "select max(load_seq) as k from load_ledger")
+    inputs = choose_inputs(
+        night, int(known["k"].iloc[0]), home.configuration.hash,
+        pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"]),
+        0, fit_reference=True)
+    edges = engine.read_current("raw", EDGES_QUERY,
+                                edge_parameters(night, inputs.known_load_seq))
+    for table, frame in (
+        (NIGHT_INPUTS, inputs.to_frame()), (IDENTITY_EDGES, edges),
+        (CUSTOMER_MAP, customer_map(edges)),
+        (DECAY_WEIGHTS, pd.DataFrame(columns=list(DECAY_WEIGHTS.column_names))),
+        (EXCLUDED_IDENTITIES, pd.DataFrame(columns=list(EXCLUDED_IDENTITIES.column_names))),
+    ):
+        engine.replace_cells("build", table, "night", frame)
+    stores = engine.stores
+    arguments = dbt_arguments(home.configuration.dbt_vars())
+    environment = dbt_environment(
+        stores.build, stores.raw, stores.limits.memory, stores.limits.threads,
+        stores.limits.spill_folder, folder / "dbt")
+    for _ in engine.run_models(["run", *arguments[1:], "--select", "+held_rows"], environment,
+                               DBT_PROJECT):
+        pass
+    held = engine.read_current(
+        "build", "select reason, count(*) as n from marts.held_rows group by reason "
+                 "order by reason")
+    return {str(row.reason): int(row.n) for row in held.itertuples(index=False)}
