@@ -209,7 +209,7 @@ def open_audit(
 
 
 def fingerprints_of(candidate: Path, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
-    """Fingerprint every table of schema `crm`: what the file holds, whatever the row order.
+    """Fingerprint every table of the file: what it holds, whatever the row order.
 
     Rows are summed as hashes; xor would make a table in which each row stands twice equal to an
     empty one.

@@ -30,23 +30,24 @@ class Fault:
 
 
 def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, hash_key: str) -> None:
-    """Make `checked` (row_no, fault_no, row_hash, version_at, t_*, v_*) and `faults`.
+    """Make `checked` (row_no, v_<column>, version_at, row_hash, fault_no) and `faults`.
 
     Args:
         hash_key: home key that goes into each row's hash, so that a hash tells nothing about
             the row to those who do not have it.
     """
     columns = request.kind.columns
-    typed = ", ".join(f"{_typed(column, request)} as {identifier('v_' + column.name)}"
-                      for column in columns)
     text = ", ".join(f"{_text(column, request)} as {identifier(column.name)}"
                      for column in columns)
+    typed = ", ".join(f"{_typed(column, request)} as {identifier('v_' + column.name)}"
+                      for column in columns)
     kept = "".join(f", {identifier(name)}" for name in request.source.attributes)
     faults = list(_faults(request))
     branches = " ".join(f"when {fault.condition} then {number}"
                         for number, fault in enumerate(faults, start=1))
     hashed = ", ".join(f"coalesce({identifier(name)}, '')"
                        for name in request.kind.column_names + request.source.attributes)
+    values = ", ".join(identifier("v_" + column.name) for column in columns)
     scratch.execute(
         f"""
         create table checked as
@@ -58,7 +59,7 @@ def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, hash_ke
             select *, {_version(request)} as version_at from typed
         )
         select
-            *,
+            row_no, {values}{kept}, version_at,
             cast(md5(concat_ws(chr(31), {literal(hash_key)}, {hashed})) as uuid) as row_hash,
             case {branches} else 0 end as fault_no
         from versioned
@@ -170,5 +171,5 @@ def scale_bounds() -> tuple[str, str]:
     def bound(position: int, column: str) -> str:
         cases = " ".join(f"when {literal(name)} then {scale[position]}"
                          for name, scale in DEFAULT_SCALES.items())
-        return f"coalesce({column}, cast(case instrument {cases} end as decimal(9, 4)))"
+        return f"coalesce({column}, cast(case v_instrument {cases} end as decimal(9, 4)))"
     return bound(0, "v_scale_min"), bound(1, "v_scale_max")

@@ -134,8 +134,8 @@ def _make_tokens(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, secre
     inner, outer = token_pads(secret)
     parts = [
         f"select distinct {literal(column.id_space or request.source.id_space)} as id_space, "
-        f"{identifier(column.name)} as clear_value from checked "
-        f"where fault_no = 0 and {identifier(column.name)} is not null"
+        f"{identifier('v_' + column.name)} as clear_value from checked "
+        f"where fault_no = 0 and {identifier('v_' + column.name)} is not null"
         for column in request.kind.columns if column.type == "identity"
     ]
     ids = " union ".join(parts) or "select '' as id_space, '' as clear_value where false"
@@ -153,76 +153,83 @@ def _make_tokens(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, secre
 
 def _make_loadable(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                    load_seq: int) -> None:
-    """`loadable`: the good rows with key and whether they are repeats."""
+    """View `loadable`: the good rows, each with its key, that are no repeats.
+
+    Nearly every row is the only one with its hash: only the others get an occurrence number.
+    """
     kind = request.kind
-    id_column = kind.row_id or (kind.generated_id and kind.document[0])
-    has_id = f"{identifier(id_column)} is not null" if id_column else "true"
+    id_column = kind.row_id or (kind.document[0] if kind.generated_id else None)
+    has_id = f"{identifier('v_' + id_column)} is not null" if id_column else "true"
+    scratch.execute(
+        """
+        create table numbered as
+        with several as (
+            select row_hash from checked where fault_no = 0
+            group by row_hash having count(*) > 1
+        )
+        select checked.row_no,
+            row_number() over (partition by checked.row_hash, checked.version_at
+                               order by checked.row_no) as occurrence
+        from checked
+        inner join several on checked.row_hash = several.row_hash
+        where checked.fault_no = 0
+        """
+    )
     distinct = f" || '@{load_seq}'" if request.source.overlap == "distinct" else ""
     generated = ("'#' || replace(cast(row_hash as varchar), '-', '') || '-' || "
                  f"cast(occurrence as varchar){distinct}")
-    key = (f"case when {has_id} then {identifier(id_column)} else {generated} end"
+    key = (f"case when {has_id} then {identifier('v_' + id_column)} else {generated} end"
            if id_column else "''")
-    # Only rows whose hash occurs more than once need an occurrence number.
     scratch.execute(
         f"""
-        create table loadable as
-        with several as (
-            select row_hash, version_at from checked where fault_no = 0
-            group by row_hash, version_at having count(*) > 1
-        ), numbered as (
-            select checked.row_no,
-                row_number() over (partition by checked.row_hash, checked.version_at
-                                   order by checked.row_no) as occurrence
-            from checked
-            inner join several
-                on checked.row_hash = several.row_hash
-                and checked.version_at is not distinct from several.version_at
-            where checked.fault_no = 0
-        ), keyed as (
+        create view keyed as
+        select *, {key} as row_key, occurrence > 1 and {has_id} as is_repeat_in_file
+        from (
             select checked.*, coalesce(numbered.occurrence, 1) as occurrence
             from checked
             left join numbered on checked.row_no = numbered.row_no
             where checked.fault_no = 0
         )
-        select *, {key} as row_key, occurrence > 1 and {has_id} as is_repeat
-        from keyed
         """
     )
-    _mark_known_rows(scratch, request)
+    _find_repeats(scratch, request)
+    scratch.execute(
+        "create view loadable as select * from keyed "
+        "where row_no not in (select row_no from repeats)"
+    )
 
 
-def _mark_known_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:
-    """A row that an earlier load brought in the same version is a repeat."""
-    rule = request.source.version.rule
+def _find_repeats(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:
+    """`repeats` (row_no): rows that stand in the file before, or in the same version in raw."""
+    scratch.execute("create table repeats as select row_no from keyed where is_repeat_in_file")
     versions = {
         "arrival": "true",
-        "file_name": "version_at = (select max(version_at) from loadable)",
-        "column": "version_at between (select min(version_at) from loadable) "
-                  "and (select max(version_at) from loadable)",
-    }[rule]
+        "file_name": "version_at = (select max(version_at) from checked)",
+        "column": "version_at between (select min(version_at) from checked where fault_no = 0) "
+                  "and (select max(version_at) from checked where fault_no = 0)",
+    }[request.source.version.rule]
     generated = request.kind.generated_id
-    same_key = f"and known.row_key = loadable.row_key" if generated else ""
-    known_key = f", {identifier(generated)} as row_key" if generated else ""
     scratch.execute(
         f"""
         create table known as
-        select row_hash, version_at{known_key}
+        select row_hash, version_at, {identifier(generated) if generated else "''"} as row_key
         from raw.{request.kind.table.name}
         where source = {literal(request.source.name)} and {versions}
         """
     )
-    if not _one(scratch, "select count(*) from known"):
-        return
-    scratch.execute(
-        f"""
-        update loadable set is_repeat = true
-        where exists (
-            select 1 from known
-            where known.row_hash = loadable.row_hash
-                and known.version_at is not distinct from loadable.version_at {same_key}
+    if _one(scratch, "select count(*) from known"):
+        scratch.execute(
+            """
+            insert into repeats
+            select keyed.row_no
+            from keyed
+            semi join known
+                on keyed.row_hash = known.row_hash
+                and keyed.version_at is not distinct from known.version_at
+                and keyed.row_key = known.row_key
+            where keyed.row_no not in (select row_no from repeats)
+            """
         )
-        """
-    )
 
 
 def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
@@ -238,8 +245,8 @@ def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
     ).fetchall())
     read = _one(scratch, "select (select count(*) from staged) + "
                          "(select count(*) from unreadable)")
-    loaded = _one(scratch, "select count(*) from loadable where not is_repeat")
-    repeated = _one(scratch, "select count(*) from loadable where is_repeat")
+    repeated = _one(scratch, "select count(*) from repeats")
+    loaded = _one(scratch, "select count(*) from checked where fault_no = 0") - repeated
     rejected = sum(reasons.values())
     if read != loaded + repeated + rejected:
         raise AssertionError(f"law of rows broken while reading: {read} read, {loaded} loaded, "
@@ -277,22 +284,23 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
             f"""
             insert into vault.rejected_text
             select {load_seq}, row_no, cast(json_object({fields}) as varchar)
-            from checked where fault_no > 0
+            from staged
+            where row_no in (select row_no from checked where fault_no > 0)
             union all
             select {load_seq}, row_no, row_text from unreadable
             """
         )
     for name in PERSONAL_COLUMNS.get(request.kind.name, ()):
-        column = identifier(name)
+        column = identifier("v_" + name)
         scratch.execute(
             f"""
             insert into vault.personal_text
             select {load_seq}, loadable.row_no, tokens.identity_id, {literal(name)},
                 loadable.{column}
             from loadable
-            left join tokens on loadable.customer_id = tokens.clear_value
+            left join tokens on loadable.v_customer_id = tokens.clear_value
                 and tokens.id_space = {literal(request.source.id_space)}
-            where not loadable.is_repeat and loadable.{column} is not null
+            where loadable.{column} is not null
             """
         )
 
@@ -314,7 +322,7 @@ def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_se
             alias = identifier(f"token_{column.name}")
             space = literal(column.id_space or source.id_space)
             joins.append(f"left join tokens as {alias} on {alias}.id_space = {space} "
-                         f"and {alias}.clear_value = loadable.{identifier(column.name)}")
+                         f"and {alias}.clear_value = loadable.{identifier('v_' + column.name)}")
             values[column.raw_name] = f"{alias}.identity_id"
         else:
             values[column.raw_name] = f"loadable.{identifier('v_' + column.name)}"
@@ -322,7 +330,7 @@ def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_se
         values[kind.generated_id] = "loadable.row_key"
     if kind.name == "surveys":
         values["scale_min"], values["scale_max"] = scale_bounds()
-        values["has_comment"] = "loadable.comment is not null"
+        values["has_comment"] = "loadable.v_comment is not null"
     if kind.name == "customers":
         values["valid_from"] = (
             "coalesce(loadable.v_valid_from, cast(timezone("
@@ -333,15 +341,15 @@ def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_se
         values["attributes"] = f"cast(json_object({kept}) as varchar)" if kept else "null"
     selected = ", ".join(values[column.name] for column in kind.table.columns)
     scratch.execute(
-        f"insert into raw.{kind.table.name} select {selected} from loadable {' '.join(joins)} "
-        f"where not loadable.is_repeat"
+        f"insert into raw.{kind.table.name} select {selected} from loadable {' '.join(joins)}"
     )
 
 
 def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                     load_seq: int) -> None:
     value_of = " ".join(
-        f"when {literal(name)} then {identifier(name)}" for name in request.kind.column_names
+        f"when {literal(name)} then staged.{identifier(name)}"
+        for name in request.kind.column_names
     )
     shown_words = ", ".join(literal(column.name) for column in request.kind.columns
                             if column.type in ("choice", "currency")) or "''"
@@ -368,6 +376,7 @@ def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                 case faults.column_name {value_of} end as at_fault
             from checked
             inner join faults on checked.fault_no = faults.fault_no
+            inner join staged on checked.row_no = staged.row_no
         )
         union all
         select {place}, reason, null, null from unreadable

@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from dagster_project.engine.publication import STORAGE_VERSION
-from dagster_project.engine.stores import StoreUnreadable, Stores, identifier, literal, make_tables
+from dagster_project.engine.stores import Stores, StoreUnreadable, identifier, literal, make_tables
 from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.tables import LOAD_LEDGER, REJECTED_ROWS, REPEATED_FILES
 from dagster_project.publish.tables import PIPELINE_RUNS, QUALITY_RESULTS

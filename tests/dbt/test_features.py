@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from builds import Build, Row, identity
-from conftest import CRM, NIGHT, RAW, weight
+from made_up_night import CRM, NIGHT, RAW, weight
 
 from dagster_project.customers.dbt_arguments import dbt_arguments
 from dagster_project.engine.table import Table

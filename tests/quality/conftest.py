@@ -215,10 +215,10 @@ class Night:
 
 
 def _execute(path: Path, statements: tuple[str, ...]) -> None:
-    # Opened by its own name, catalog and schema would both be called crm: ambiguous.
+    # As readers do it: the file is the catalog crm, its tables are crm.<table>.
     with duckdb.connect(":memory:") as connection:
-        connection.execute(f"attach '{path}' as warehouse")
-        connection.execute("use warehouse")
+        connection.execute(f"attach '{path}' as crm")
+        connection.execute("use crm")
         for statement in statements:
             connection.execute(statement)
 
@@ -252,7 +252,7 @@ def clean_files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     candidate, raw = folder / "crm.duckdb", folder / "raw.duckdb"
     tables = [table for table in (*CURRENT_TABLES, *HISTORY_TABLES, *RUN_TABLES)
               if table is not CUSTOMER_SCORES]
-    _execute(candidate, ("create schema crm", *(table.ddl("crm") for table in tables),
+    _execute(candidate, (*(table.ddl("crm") for table in tables),
                          _scores_ddl(), *CANDIDATE_ROWS))
     _execute(raw, (*(table.ddl("main") for table in (*RAW_TABLES, *LEDGER_TABLES)), *RAW_ROWS))
     return candidate, raw

@@ -1,0 +1,89 @@
+# What can be done here; `make help` lists it. Needs Python 3.11 to 3.13 and make.
+#
+# A recipe says what it does and nothing else; what a verb needs first is in its prerequisites.
+
+PYTHON ?= python3
+# The home that `make dev` serves; `make demo` has one of its own.
+CRM_HOME ?= home
+DEMO_HOME := demo-home
+DEMO_CUSTOMERS ?= 2000
+DEMO_DAYS ?= 90
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEMO := $(BIN)/crm-value --home $(DEMO_HOME)
+DEMO_MANIFEST := $(DEMO_HOME)/state/sample_manifest.json
+UNMARKED := -m "not real_data"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test dev check lint lock test-real clean
+
+help: ## list the verbs
+	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
+	    while IFS=: read -r verb rest; do printf '  make %-10s %s\n' "$$verb" "$${rest##*## }"; done
+
+# --- set-up ------------------------------------------------------------------------------------
+
+# Made anew when the lock or the project's own metadata changes. The lock is complete, which
+# `pip check` proves; resolving it again would refuse extras, which carry no hash of their own.
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
+	    echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.11 ..." >&2; \
+	    exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	    -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    --no-build-isolation -e .
+	$(BIN)/python -m pip check --disable-pip-version-check
+	@touch $@
+
+# --- use ---------------------------------------------------------------------------------------
+
+# The made-up exports are written once, so that a second demo changes no published row.
+demo: $(READY) ## a night over made-up exports, from nothing to a warehouse
+	$(DEMO) init --sample $(DEMO_HOME)
+	test -f $(DEMO_MANIFEST) || \
+	    $(DEMO) sample --customers $(DEMO_CUSTOMERS) --days $(DEMO_DAYS) --seed 1
+	$(DEMO) run --date "$$($(BIN)/python -c 'import json, sys; \
+	    print(json.load(open(sys.argv[1]))["end"])' $(DEMO_MANIFEST))"
+
+dev: $(READY) ## Dagster's web page and nightly schedule over one home (CRM_HOME=home)
+	test -d $(CRM_HOME)/config || $(BIN)/crm-value init $(CRM_HOME)
+	@if grep -q '^sample_data: false' $(CRM_HOME)/config/home.yaml && test -z "$$CRM_HOME_SECRET"; \
+	then echo "$(CRM_HOME) holds real data: set CRM_HOME_SECRET (at least 32 characters, always" \
+	          "the same) and try again, or serve made-up data: make dev CRM_HOME=$(DEMO_HOME)" >&2; \
+	     exit 2; fi
+	CRM_HOME="$(abspath $(CRM_HOME))" DAGSTER_HOME="$(abspath $(CRM_HOME))/state/dagster" \
+	DAGSTER_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1 GX_ANALYTICS_ENABLED=false \
+	    $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+
+# --- keep it right -----------------------------------------------------------------------------
+
+test: $(READY) ## all tests that need nothing but the project
+	$(BIN)/python -m pytest -n 2 $(UNMARKED)
+
+test-real: $(READY) ## tests over exports other people made, in ../shared/data
+	$(BIN)/python -m pytest -n 2 -m real_data
+
+# The definitions are loaded as for a home that is not there yet; that parses dbt's models too,
+# with warnings as errors.
+lint: $(READY) ## style, types, SQL style, Dagster's definitions, dbt's models
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
+	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dagster definitions validate -w workspace.yaml
+
+check: ## exactly what the continuous integration runs
+	PYTHON="$(PYTHON)" .ci/run
+
+lock: $(READY) ## pin the newest versions that pyproject.toml allows, with hashes, without hosts
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-annotate --no-emit-index-url --extra dev --upgrade pyproject.toml \
+	    -o requirements.lock
+
+clean: ## remove the environment, the demo and all caches; never a home of yours
+	rm -rf $(VENV) $(DEMO_HOME) .pytest_cache .ruff_cache .mypy_cache .hypothesis .cache \
+	    dbt/target dbt/logs *.egg-info
+	find dagster_project tests -name __pycache__ -type d -prune -exec rm -rf {} +
