@@ -93,8 +93,7 @@ def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
 def _inputs(session: RunSession, config: NightConfig) -> NightInputs:
     engine, as_of_date = session.engine, session.as_of_date
     assert as_of_date is not None, "prepare_night is partitioned"
-    known = engine.read_current("raw", "select coalesce(max(load_seq), 0) as k from load_ledger")
-    known_load_seq = int(known["k"].iloc[0])
+    known_load_seq = engine.last_load_seq()
     if known_load_seq == 0:
         raise dg.Failure(
             description=f"nothing was loaded: put exports into {session.home.landing} and see "

@@ -72,9 +72,8 @@ def try_landing(home: Home, night: date, tell: Callable[[str, float | None], Non
 
 
 def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict[str, int]:
-    known = engine.read_current("raw", "select max(load_seq) as k from load_ledger")
     inputs = choose_inputs(
-        night, int(known["k"].iloc[0]), home.configuration.hash,
+        night, engine.last_load_seq(), home.configuration.hash,
         pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"]),
         0, fit_reference=True)
     edges = engine.read_current("raw", EDGES_QUERY,

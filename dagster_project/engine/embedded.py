@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 
 from dagster_project.engine.interface import LoadRequest, LoadResult
-from dagster_project.engine.loading import append_file, prepare_stores
+from dagster_project.engine.loading import append_file, clock_query, next_load_seq, prepare_stores
 from dagster_project.engine.stores import Stores, identifier, make_tables
 from dagster_project.engine.table import Table
 from dagster_project.ingest.landing import FileRefused
@@ -78,6 +78,12 @@ class EmbeddedEngine:
         """See `interface.Engine`."""
         with self.stores.open(self.path_of(area), read_only=True) as connection:
             return connection.execute(query, list(parameters)).df()
+
+    def last_load_seq(self) -> int:
+        """K: the last number that the clock of loads has given out; 0 before the first load."""
+        frame = self.read_current(
+            "raw", f"select coalesce(max(seq), 0) as k from ({clock_query()}) as clock")
+        return int(frame["k"].iloc[0])
 
     def has(self, area: str) -> bool:
         """Whether the area's file exists."""
@@ -172,9 +178,11 @@ def _record_repeated_file(scratch: Any, request: LoadRequest) -> LoadResult | No
     if row is None:
         return None
     load_seq, rows_n = row
+    # A delivery moves the clock of knowledge even if it brings nothing new: what is said about
+    # a K must never change afterwards.
     scratch.execute(
-        "insert into raw.repeated_files "
-        "select ?, ?, ?, (select max(load_seq) from raw.load_ledger), ?, ?",
-        [request.source.name, request.name, load_seq, rows_n, request.loaded_at],
+        "insert into raw.repeated_files values (?, ?, ?, ?, ?, ?)",
+        [request.source.name, request.name, load_seq, next_load_seq(scratch), rows_n,
+         request.loaded_at],
     )
     return LoadResult(load_seq, rows_n, 0, rows_n, 0)

@@ -81,7 +81,7 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     _empty(scratch)
     ignored = read_file(scratch, request)
     check_rows(scratch, request, hashlib.sha256(b"row hash" + secret).hexdigest())
-    load_seq = _one(scratch, "select coalesce(max(load_seq), 0) + 1 from raw.load_ledger")
+    load_seq = next_load_seq(scratch)
     _make_tokens(scratch, request, secret)
     _make_loadable(scratch, request, load_seq)
     result = _count(scratch, load_seq, ignored)
@@ -93,6 +93,17 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
             _write_rejected(scratch, request, load_seq)
         _write_ledger(scratch, request, result)
     return result
+
+
+def next_load_seq(connection: duckdb.DuckDBPyConnection) -> int:
+    """The next number on the clock of loads, of which every delivery takes one."""
+    return _one(connection, f"select coalesce(max(seq), 0) + 1 from ({clock_query('raw.')})")
+
+
+def clock_query(prefix: str = "") -> str:
+    """Every number that the clock of loads has given out, as column `seq`."""
+    return (f"select load_seq as seq from {prefix}load_ledger "
+            f"union all select delivery_seq from {prefix}repeated_files")
 
 
 def _empty(scratch: duckdb.DuckDBPyConnection) -> None:

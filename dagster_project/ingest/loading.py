@@ -125,9 +125,6 @@ def ingest_landing(
             new.append(file)
     new, report.waiting = without_growing_files(new)
     requests = _requests(new, memory, report, run_id, now)
-    # Repeated deliveries first: they count from the next load on, so that what a K says never
-    # changes after a publication.
-    requests.sort(key=lambda request: (request.source.name, request.content_hash) not in contents)
     for request, outcome in zip(
         requests, engine.append_loads(_told(requests, report_progress)), strict=True
     ):

@@ -150,7 +150,7 @@ REPEATED_FILES = Table(
         Column("source", ID, "Configured source.", True),
         Column("file_name", ID, "Path of the file below landing/.", True),
         Column("load_seq", "INTEGER", "Load that brought the same content.", True),
-        Column("known_load_seq", "INTEGER", "Last load at the time of the delivery.", True),
+        Column("delivery_seq", "INTEGER", "Number of the delivery on the clock of loads.", True),
         Column("rows_read_n", "BIGINT", "Rows in the file, all repeated.", True),
         Column("seen_at", "TIMESTAMP", "UTC time of the delivery.", True, True),
     ),

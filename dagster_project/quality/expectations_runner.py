@@ -165,7 +165,8 @@ def _ask(suite: Suite, evaluations: list[_Evaluation], modules: tuple[Any, Any, 
             suite=context.suites.add(gx_suite),
         ))
         results = definition.run(result_format=_RESULT_FORMAT).results
-    except Exception as error:  # the validator wraps whatever the engine raises in its own types
+    # The validator wraps whatever the engine raises in its own types.
+    except Exception as error:  # noqa: BLE001
         for evaluation in evaluations:
             answers[evaluation.id] = _Answer(error=error_words(error))
         return answers

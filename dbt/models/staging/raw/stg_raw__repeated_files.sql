@@ -4,4 +4,4 @@ select
     load_seq,
     rows_read_n
 from {{ source('raw', 'repeated_files') }}
-where known_load_seq <= (select inputs.known_load_seq from {{ ref('stg_night__inputs') }} as inputs)
+where delivery_seq <= (select inputs.known_load_seq from {{ ref('stg_night__inputs') }} as inputs)

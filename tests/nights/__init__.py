@@ -1,0 +1,1 @@
+"""Whole nights through the doors that people use: command line, Dagster, files."""
