@@ -585,6 +585,11 @@ def _kind_faults(path: KeyPath, indicator: Indicator) -> Iterator[Fault]:
         misplaced.add("types")
     if indicator.skip_first and indicator.of != "orders":
         misplaced.add("skip_first")
+    if indicator.skip_first and indicator.channels:
+        yield (*path, "channels"), (
+            "cannot stand beside skip_first: a customer's first purchase is counted over all "
+            "channels; leave one of the two out"
+        )
     for option in sorted(misplaced):
         allowed = ", ".join((*rule.required, *rule.optional, "score", "unit", "label"))
         yield (*path, option), (

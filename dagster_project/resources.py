@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -19,11 +19,18 @@ from dagster_project.engine.writer_lock import writer_lock
 from dagster_project.settings import Home, enter, home_from_environment
 
 PARTITION_TAG = "dagster/partition"
+# A run that cannot have the home fails before any step does.
+FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}
 
 
 @dataclass
 class RunSession:
-    """What the steps of one run share, and what of it becomes the run's record."""
+    """What the steps of one run share, and what of it becomes the run's record.
+
+    Attributes:
+        refused_files: name -> reason of files of this run that cannot be read as a whole; None
+            while the run has not looked into the landing folder.
+    """
 
     home: Home
     engine: EmbeddedEngine
@@ -31,7 +38,7 @@ class RunSession:
     job_name: str
     as_of_date: date | None
     started_at: datetime
-    refused_files: dict[str, str] = field(default_factory=dict)
+    refused_files: dict[str, str] | None = None
     candidate_id: str | None = None
     publication_id: int | None = None
     results: pd.DataFrame | None = None
@@ -44,6 +51,18 @@ class RunSession:
             "publication_id": self.publication_id, "message": message,
             "started_at": self.started_at, "ended_at": ended_at,
         }
+
+    def refused_of_night(self, inputs: NightInputs) -> dict[str, str]:
+        """Refused files that the gate must know of: of this run's look, else of the last one.
+
+        A replay of what was known then has nothing to do with what lies in the folder now.
+        """
+        if self.refused_files is not None:
+            return self.refused_files
+        if inputs.replay_of_publication_id or not self.engine.has("status"):
+            return {}
+        last = self.engine.read_current("status", "select file_name, reason from refused_files")
+        return dict(last.itertuples(index=False, name=None))
 
     def night_inputs(self) -> pd.DataFrame | None:
         """The row of night_inputs of the build; None if the build holds no night."""
@@ -124,19 +143,20 @@ def _write_record(context: dg.InitResourceContext, session: RunSession) -> None:
 
 
 def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """What the failed steps of a run said, in words."""
+    """What the failed steps of a run said, in words; also what kept it from its first step."""
     texts = []
-    for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_FAILURE):
+    for entry in instance.all_logs(run_id, of_type=FAILURES):
         event = entry.dagster_event
         if event is None:
             continue
-        data = event.step_failure_data
-        failure = data.user_failure_data
+        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            failure, error = event.step_failure_data.user_failure_data, event.step_failure_data.error
+        else:
+            failure, error = None, event.engine_event_data.error
         if failure is not None and failure.description:
             texts.append(failure.description)
-        elif data.error is not None:
-            cause = data.error.cause or data.error
-            texts.append(cause.message.strip())
+        elif error is not None:
+            texts.append((error.cause or error).message.strip())
     return texts
 
 

@@ -225,6 +225,10 @@ FAULTS = {
     "types of orders": (
         "    skip_first: true", "    skip_first: true\n    types: [visit]",
         "    types: [visit]\n", "indicators.repeat_purchases.types", "does not belong"),
+    "first purchase by channel": (
+        "    skip_first: true", "    skip_first: true\n    channels: [web]",
+        "    channels: [web]\n", "indicators.repeat_purchases.channels",
+        "cannot stand beside skip_first"),
     "missing option": (
         "    period_days: 30\n", "", "  retention:",
         "indicators.retention.period_days", "must be given for kind active_share"),

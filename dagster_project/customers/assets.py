@@ -1,9 +1,6 @@
 """The night's inputs, the map of identities, and the dbt models, as assets."""
 
-import hashlib
-import hmac
 import threading
-import uuid
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,7 +11,12 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
 from dagster_project.customers.dbt_project import dbt_executable, manifest_path
-from dagster_project.customers.identities import EDGES_QUERY, customer_map, edge_parameters
+from dagster_project.customers.identities import (
+    EDGES_QUERY,
+    customer_map,
+    edge_parameters,
+    identity_token,
+)
 from dagster_project.customers.night import (
     NightInputs,
     choose_inputs,
@@ -126,12 +128,6 @@ def _excluded_identities(session: RunSession, ids: tuple[str, ...]) -> pd.DataFr
           "rule": "listed_customer"} for space in spaces for value in ids],
         columns=["identity_id", "rule"], dtype=str,
     )
-
-
-def identity_token(secret: bytes, id_space: str, value: str) -> str:
-    """Token of one id: the first 128 bits of HMAC-SHA-256, as in the vault."""
-    digest = hmac.new(secret, f"{id_space}:{value}".encode(), hashlib.sha256).digest()
-    return str(uuid.UUID(bytes=digest[:16]))
 
 
 class ModelTranslator(DagsterDbtTranslator):  # type: ignore[misc]

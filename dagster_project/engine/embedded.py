@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 
@@ -43,6 +46,7 @@ class EmbeddedEngine:
         with stores.open(None, raw=(stores.raw, "READ_WRITE"),
                          vault=(stores.vault, "READ_WRITE")) as connection:
             prepare_stores(connection)
+            _prove_secret(connection, secret)
 
     def path_of(self, area: str) -> Path:
         """File of one of AREAS."""
@@ -110,7 +114,7 @@ class EmbeddedEngine:
             ModelsFailed: dbt ended with an error.
         """
         process = subprocess.Popen(
-            [sys.executable, "-m", "dbt.cli.main", *arguments, "--project-dir", str(project),
+            [sys.executable, "-P", "-m", "dbt.cli.main", *arguments, "--project-dir", str(project),
              "--profiles-dir", str(project)],
             env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True,
@@ -165,15 +169,37 @@ class EmbeddedEngine:
         return rows
 
 
+def _prove_secret(connection: duckdb.DuckDBPyConnection, secret: bytes) -> None:
+    """Keep the proof of the secret with which the home began; later ones must match it."""
+    proof = hmac.new(secret, b"home key", hashlib.sha256).hexdigest()
+    kept = connection.execute("select proof from vault.home_key").fetchone()
+    if kept is None:
+        connection.execute("insert into vault.home_key values (?)", [proof])
+    elif not hmac.compare_digest(str(kept[0]), proof):
+        raise WrongSecret(
+            "CRM_HOME_SECRET is not the secret this home was made with: every customer would get "
+            "another identity. Set the first secret again; if it is lost, make a new home and "
+            "load the exports there."
+        )
+
+
+class WrongSecret(Exception):
+    """The home was made with another secret."""
+
+
 class ModelsFailed(Exception):
     """dbt ended with an error; the text has its last lines."""
 
 
 def _record_repeated_file(scratch: Any, request: LoadRequest) -> LoadResult | None:
-    """A file whose content this source loaded before: note the delivery, load nothing."""
+    """A file whose content this source loaded before in this version: note it, load nothing.
+
+    The same bytes under a later date are a newer version: what was A, then B, may be A again.
+    """
     row = scratch.execute(
-        "select load_seq, rows_read_n from raw.load_ledger where source = ? and content_hash = ?",
-        [request.source.name, request.content_hash],
+        "select load_seq, rows_read_n from raw.load_ledger where source = ? and content_hash = ? "
+        "and file_version_at is not distinct from ?",
+        [request.source.name, request.content_hash, request.file_version_at],
     ).fetchone()
     if row is None:
         return None
@@ -185,4 +211,4 @@ def _record_repeated_file(scratch: Any, request: LoadRequest) -> LoadResult | No
         [request.source.name, request.name, load_seq, next_load_seq(scratch), rows_n,
          request.loaded_at],
     )
-    return LoadResult(load_seq, rows_n, 0, rows_n, 0)
+    return LoadResult(load_seq, rows_n, 0, rows_n, 0, is_repeated_file=True)

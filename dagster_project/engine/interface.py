@@ -54,6 +54,7 @@ class LoadResult:
     rows_rejected_n: int
     ignored_columns: tuple[str, ...] = ()
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
+    is_repeated_file: bool = False
 
 
 class Engine(Protocol):

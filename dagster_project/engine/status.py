@@ -22,7 +22,7 @@ KEPT_RUNS = 400
 
 REFUSED_FILES = Table(
     "refused_files",
-    "One file that the last run could not read as a whole.",
+    "One file that the last look into landing/ could not read as a whole.",
     (
         Column("file_name", "VARCHAR", "Path below landing/.", True),
         Column("reason", "VARCHAR", "Why, and what to do.", True),
@@ -47,13 +47,13 @@ STATUS_TABLES = (PIPELINE_RUNS, QUALITY_RESULTS, LOAD_LEDGER, REPEATED_FILES, RE
 
 
 def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame | None,
-                 refused: Mapping[str, str]) -> None:
+                 refused: Mapping[str, str] | None) -> None:
     """Replace the status file.
 
     Args:
         run: the row of pipeline_runs of this run.
         results: rows of quality_results of this run's gate; None: it did not get that far.
-        refused: name -> reason of files that could not be read.
+        refused: name -> reason of files that could not be read; None: this run did not look.
     """
     target = stores.warehouse / ".incoming-status.duckdb"
     target.unlink(missing_ok=True)
@@ -84,7 +84,9 @@ def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame |
             columns = ", ".join(results.columns)
             connection.execute(f"insert into status.main.quality_results ({columns}) "
                                f"select {columns} from results_in")
-        for name, reason in refused.items():
+        if refused is None:
+            _copy(connection, REFUSED_FILES, "old.main")
+        for name, reason in (refused or {}).items():
             connection.execute("insert into status.main.refused_files values (?, ?)",
                                [name, reason])
         connection.execute("checkpoint status")

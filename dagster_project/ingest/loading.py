@@ -116,7 +116,6 @@ def ingest_landing(
         "from repeated_files inner join load_ledger using (load_seq)",
     )
     delivered = set(known.itertuples(index=False, name=None))
-    contents = {(source, digest) for source, _, digest in delivered}
     new = []
     for file in files:
         if (file.source.name, file.name, memory.hash_of(file)) in delivered:
@@ -128,13 +127,11 @@ def ingest_landing(
     for request, outcome in zip(
         requests, engine.append_loads(_told(requests, report_progress)), strict=True
     ):
-        identity = (request.source.name, request.content_hash)
         if isinstance(outcome, FileRefused):
             report.refused[request.name] = str(outcome)
-        elif identity in contents:
+        elif outcome.is_repeated_file:
             report.repeated.append(request.name)
         else:
-            contents.add(identity)
             report.loaded.append(LoadedFile(request.name, request.source.name,
                                             request.kind.name, outcome))
     memory.keep()

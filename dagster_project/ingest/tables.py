@@ -122,7 +122,8 @@ RAW_CAMPAIGNS = _raw(
 
 LOAD_LEDGER = Table(
     "load_ledger",
-    "One load of one file. The row is written last: it is the commit of the load.",
+    "One load of one file: unique by source, content and version. The row is written last: it is "
+    "the commit of the load.",
     (
         Column("load_seq", "INTEGER", "Number of the load; the clock of knowledge.", True),
         Column("source", ID, "Configured source.", True),

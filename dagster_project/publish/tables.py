@@ -2,8 +2,10 @@
 
 This is the contract with readers. A change stands in CHANGELOG.md as old -> new.
 Indicator and composite columns of `customer_scores` follow the home's crm.yaml:
-`<indicator>__value`, `<indicator>__score`, `<composite>`, `<composite>__coverage`,
-`<composite>__<part>__weight`, `<composite>__<part>__contribution`.
+`<indicator>__value`, `<indicator>__score`, of survey indicators `<indicator>__n`, `<composite>`,
+`<composite>__coverage`, `<composite>__<part>__weight`, `<composite>__<part>__contribution`.
+`rejected_rows` is published as `ingest/tables.py` declares it; `score_contributions` is a view
+over `customer_scores`.
 """
 
 from __future__ import annotations

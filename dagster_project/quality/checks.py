@@ -67,7 +67,7 @@ def audit(session: RunSession) -> GateReport:
                 (text.split(".")[0], text.split(".")[1]) for text in settings.gate.permitted_texts
             ),
         ),
-        refused_files=tuple(session.refused_files.items()),
+        refused_files=tuple(session.refused_of_night(inputs).items()),
         memory_limit=stores.limits.memory, threads=stores.limits.threads,
     )
     session.candidate_id = inputs.candidate_id

@@ -24,7 +24,7 @@ LATE_AMOUNT = 480
 def deliver_late_order(home: TrialHome) -> None:
     """An order of the 15th that is delivered with the files of the 19th."""
     home.drop("orders/orders_late_2026-11-19.csv", ORDER_HEADER,
-              [[LATE_ORDER, "1", "C10000001", "2026-11-15 10:00:00", "completed", 2,
+              [[LATE_ORDER, "1", "C1000000007", "2026-11-15 10:00:00", "completed", 2,
                 LATE_AMOUNT // 2, "CNY"]])
 
 
@@ -70,28 +70,23 @@ def chronicle(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Telle
     shared = (base if worker_id == "master" else base.parent) / "chronicle"
     shared.mkdir(exist_ok=True)
 
-    def tell(chapter: str) -> TrialHome:
-        with (shared / ".lock").open("w") as lock:
-            # The worker that comes first tells the chapter, the others wait for it.
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            return _told(shared, chapter)
-
-    return tell
+    return lambda chapter: _told(shared, chapter)
 
 
 def _told(shared: Path, chapter: str) -> TrialHome:
-    folder = shared / chapter
-    mark = shared / f"{chapter}.told"
-    if mark.exists():
-        return TrialHome(folder)
-    assert not folder.exists(), f"chapter {chapter} of the chronicle failed before"
-    names = list(CHAPTERS)
-    position = names.index(chapter)
-    home = (make_sample_home(folder) if position == 0
-            else _told(shared, names[position - 1]).copy(folder))
-    CHAPTERS[chapter](home)
-    mark.touch()
-    return home
+    folder, mark = shared / chapter, shared / f"{chapter}.told"
+    with (shared / f"{chapter}.lock").open("w") as lock:
+        # The worker that comes first tells the chapter, the others wait for it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not mark.exists():
+            assert not folder.exists(), f"chapter {chapter} of the chronicle failed before"
+            names = list(CHAPTERS)
+            position = names.index(chapter)
+            home = (make_sample_home(folder) if position == 0
+                    else _told(shared, names[position - 1]).copy(folder))
+            CHAPTERS[chapter](home)
+            mark.touch()
+    return TrialHome(folder)
 
 
 @pytest.fixture

@@ -1,0 +1,351 @@
+"""Why a customer is not in a publication, in words, and what to do about it.
+
+Looks for what was asked in raw, in the rejected rows and among the order numbers. The customers
+who are there stand in `explanation.py`. Clear text of rejected rows is searched, never shown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from dagster_project.configuration import Configuration
+from dagster_project.customers.identities import identity_token
+from dagster_project.ingest.canonical import KINDS, REJECTION_REASONS
+from dagster_project.publish.publications import Published, read_rows
+from dagster_project.settings import Home
+
+SHOWN_ROWS = 5
+# Raw table -> the time of what its rows tell. A customer record holds before its date too.
+EVENT_TIMES = {
+    "raw_order_lines": "ordered_at",
+    "raw_interactions": "occurred_at",
+    "raw_survey_answers": "responded_at",
+    "raw_customers": "cast(null as timestamp)",
+}
+
+_WORDS = {
+    "en": {
+        "absent": "{asked} is not among the customers of publication {publication}, as of {night}.",
+        "never": "Never seen: no row of any load holds it, rejected rows neither.",
+        "never_do": "Ids are those of column customer_id of the exports: {sources}. Write it as "
+                    "the exports do, with capitals and leading zeros; e-mail addresses and phone "
+                    "numbers are contacts, not ids. What files that are not loaded yet would "
+                    "bring: crm-value check",
+        "never_key": "If it is meant as a customer_key: those of today are in crm.customers, what "
+                     "became of earlier ones in crm.customer_key_changes.",
+        "rejected": "It occurs in rejected rows only ({n}), so nothing of it was loaded:",
+        "rejected_too": "It occurs in rejected rows too ({n}):",
+        "rejected_row": "- load {load}, landing/{file}, row {row}: {reason}{column}. {hint}",
+        "in_column": " in column {column}",
+        "rejected_do": "Correct the rows and deliver them again; the next run reads them.",
+        "more": "- and {n} more",
+        "later": "All that is known of it lies after {night}: the first on {first}.",
+        "later_do": "It appears in the night of {first}: crm-value run --date {first}",
+        "unknown_yet": "All that is known of it came after that publication, which knows loads up "
+                       "to {known}:",
+        "unknown_load": "- load {load}, landing/{file}: {n} rows",
+        "unknown_yet_do": "Run the night again with what is known now: crm-value run --date "
+                          "{night}",
+        "listed": "Left out by rule listed_customer: its id is in exclude.customers.ids of "
+                  "crm.yaml.",
+        "type": "Left out by rule customer_type: its customer_type is {types}, which is in "
+                "exclude.customers.types of crm.yaml.",
+        "excluded_do": "If it should be counted, change crm.yaml, or deliver a customer record "
+                       "with the right type, and run the night again.",
+        "superseded": "Its {n} loaded rows were all replaced: newer versions of the same documents "
+                      "do not name it any more.",
+        "superseded_do": "If that is wrong, deliver the documents again with this customer_id.",
+        "order_nobody": "{asked} is an order number (source {source}, {day}): the order names no "
+                        "customer. It is counted as unattributed in crm.reconciliation and belongs "
+                        "to nobody.",
+        "order_nobody_do": "Deliver a newer version of the order with its customer_id.",
+        "order_of": "{asked} is an order number (source {source}, {day}): the order of customer "
+                    "{key}.",
+        "order_of_do": "Explain that customer: crm-value explain {key}",
+    },
+    "zh": {
+        "absent": "截至{night}的第{publication}次发布中没有{asked}这位客户。",
+        "never": "从未出现:任何一次加载都没有它,被拒绝的行中也没有。",
+        "never_do": "客户编号是各导出文件customer_id列的值:{sources}。请按导出文件的写法输入,"
+                    "注意大小写和前导零;电子邮箱和电话是联系方式,不是编号。"
+                    "查看尚未加载的文件会带来什么:crm-value check",
+        "never_key": "如果这是customer_key:当前的见crm.customers,以前的去向见"
+                     "crm.customer_key_changes。",
+        "rejected": "它只出现在被拒绝的{n}行中,因此没有加载任何内容:",
+        "rejected_too": "它也出现在被拒绝的{n}行中:",
+        "rejected_row": "- 第{load}次加载,landing/{file},第{row}行:{reason}{column}。{hint}",
+        "in_column": "({column}列)",
+        "rejected_do": "请更正这些行并重新交付,下次运行会读取。",
+        "more": "- 另有{n}条",
+        "later": "关于它的一切都在{night}之后:最早在{first}。",
+        "later_do": "它会出现在{first}的夜间运行中:crm-value run --date {first}",
+        "unknown_yet": "关于它的一切都在该次发布之后才到达,该次发布只知道第{known}次及以前的加载:",
+        "unknown_load": "- 第{load}次加载,landing/{file}:{n}行",
+        "unknown_yet_do": "用现在已知的内容重新运行该夜:crm-value run --date {night}",
+        "listed": "按规则listed_customer排除:其编号在crm.yaml的exclude.customers.ids中。",
+        "type": "按规则customer_type排除:其customer_type为{types},"
+                "在crm.yaml的exclude.customers.types中。",
+        "excluded_do": "如果应当计入,请修改crm.yaml,或交付类型正确的客户记录,再重新运行该夜。",
+        "superseded": "它的{n}行已加载数据全部被替换:同一单据的新版本不再提到它。",
+        "superseded_do": "如果不对,请带上该customer_id重新交付这些单据。",
+        "order_nobody": "{asked}是订单号(来源{source},{day}):该订单没有客户编号,"
+                        "在crm.reconciliation中计为unattributed,不属于任何客户。",
+        "order_nobody_do": "请交付带有customer_id的该订单新版本。",
+        "order_of": "{asked}是订单号(来源{source},{day}):它是客户{key}的订单。",
+        "order_of_do": "解释该客户:crm-value explain {key}",
+    },
+}
+# What to do about a rejected row; the English words stand with the reasons themselves.
+_HINTS = {
+    "en": REJECTION_REASONS,
+    "zh": {
+        "missing_columns": "该行字段少于表头。",
+        "too_many_columns": "该行字段多于表头;含分隔符的字段请加引号。",
+        "unreadable": "该行无法读取(引号、编码或JSON)。",
+        "missing_value": "必填值为空。",
+        "not_a_number": "请写带小数点的普通数字。",
+        "not_a_time": "请写YYYY-MM-DD HH:MM:SS。",
+        "not_a_date": "请写YYYY-MM-DD。",
+        "not_a_currency": "请写三位大写ISO 4217货币代码。",
+        "unknown_word": "请使用该列允许的词。",
+        "out_of_range": "数字超出该列的范围。",
+        "off_scale": "回答超出量表范围。",
+        "after_file_version": "事件晚于文件的版本日期。",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Search:
+    """Who is looked for, and where.
+
+    Attributes:
+        asked: as the reader wrote it.
+        members: tokens that it may be, with all identities merged with them.
+        customer_map: identity -> customer_key of that publication; absent: its own customer.
+        language: en or zh.
+    """
+
+    home: Home
+    published: Published
+    configuration: Configuration
+    asked: str
+    members: tuple[str, ...]
+    customer_map: Mapping[str, str]
+    language: str
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Sentences in the reader's language."""
+        return _WORDS[self.language]
+
+    def raw_rows(self, query: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
+        """Rows of a query on raw."""
+        return read_rows(self.home.stores, self.home.stores.raw, query, parameters)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What raw holds of the customer.
+
+    Attributes:
+        rows_n: rows that the publication could know.
+        first_day: earliest business date among them; None: customer records alone.
+        has_record: there is a customer record among them.
+        later_rows_n: rows of later loads.
+    """
+
+    rows_n: int
+    first_day: date | None
+    has_record: bool
+    later_rows_n: int
+
+
+def absence_lines(search: Search) -> list[str]:
+    """Why the publication does not have the customer, and what to do."""
+    words, published = search.words, search.published
+    head = words["absent"].format(asked=search.asked, publication=published.publication_id,
+                                  night=published.as_of_date)
+    known = _known(search)
+    if known.rows_n:
+        return [head, *_present_rows_lines(search, known)]
+    if known.later_rows_n:
+        return [head, *_later_loads_lines(search)]
+    rejected = _rejected_rows(search)
+    order = _order_lines(search)
+    if order:
+        return [head, *order, *_rejected_lines(search, rejected, "rejected_too")]
+    if rejected:
+        return [head, *_rejected_lines(search, rejected, "rejected"), words["rejected_do"]]
+    return [head, *_never_seen_lines(search)]
+
+
+def _known(search: Search) -> _Known:
+    """One look at each raw table that names customers."""
+    rows_n = later_n = 0
+    has_record, first = False, None
+    marks = ", ".join("?" for _ in search.members)
+    for table, time in EVENT_TIMES.items():
+        [row] = search.raw_rows(
+            f"select count(case when load_seq <= ? then 1 end) as rows_n, "
+            f"min(case when load_seq <= ? then {time} end) as first_at, count(*) as all_n "
+            f"from {table} where cast(identity_id as varchar) in ({marks})",
+            [search.published.known_load_seq, search.published.known_load_seq, *search.members])
+        rows_n += row["rows_n"]
+        later_n += row["all_n"] - row["rows_n"]
+        has_record |= table == "raw_customers" and row["rows_n"] > 0
+        if row["first_at"] is not None and (first is None or row["first_at"] < first):
+            first = row["first_at"]
+    return _Known(rows_n, None if first is None else _business_date(search, first), has_record,
+                  later_n)
+
+
+def _business_date(search: Search, at: datetime) -> date:
+    """Business date of a UTC time."""
+    zone = ZoneInfo(search.published.row["time_zone"])
+    return at.replace(tzinfo=UTC).astimezone(zone).date()
+
+
+def _present_rows_lines(search: Search, known: _Known) -> list[str]:
+    """The publication could know rows of the customer: why are they not in it."""
+    words, night = search.words, search.published.as_of_date
+    rule = _listed(search) or _excluded_type(search)
+    if rule:
+        return [rule, words["excluded_do"]]
+    if not known.has_record and known.first_day is not None and known.first_day > night:
+        return [words["later"].format(night=night, first=known.first_day),
+                words["later_do"].format(first=known.first_day)]
+    return [words["superseded"].format(n=known.rows_n), words["superseded_do"]]
+
+
+def _listed(search: Search) -> str | None:
+    spaces = {source.id_space for source in search.home.sources.sources}
+    listed = {identity_token(search.home.secret, space, value) for space in spaces
+              for value in search.configuration.exclude.customers.ids}
+    return search.words["listed"] if listed.intersection(search.members) else None
+
+
+def _excluded_type(search: Search) -> str | None:
+    types = search.configuration.exclude.customers.types
+    if not types:
+        return None
+    members, excluded = (", ".join("?" for _ in some) for some in (search.members, types))
+    rows = search.raw_rows(
+        f"select distinct customer_type from raw_customers where load_seq <= ? "
+        f"and cast(identity_id as varchar) in ({members}) and customer_type in ({excluded}) "
+        f"order by customer_type",
+        [search.published.known_load_seq, *search.members, *types])
+    if not rows:
+        return None
+    return search.words["type"].format(types=", ".join(row["customer_type"] for row in rows))
+
+
+def _later_loads_lines(search: Search) -> Iterator[str]:
+    words = search.words
+    marks = ", ".join("?" for _ in search.members)
+    union = " union all ".join(
+        f"select load_seq from {table} where cast(identity_id as varchar) in ({marks})"
+        for table in EVENT_TIMES)
+    rows = search.raw_rows(
+        f"select found.load_seq, load_ledger.file_name, count(*) as n from ({union}) as found "
+        f"inner join load_ledger on found.load_seq = load_ledger.load_seq "
+        f"group by found.load_seq, load_ledger.file_name order by found.load_seq",
+        search.members * len(EVENT_TIMES))
+    yield words["unknown_yet"].format(known=search.published.known_load_seq)
+    yield from _shown(search, [
+        words["unknown_load"].format(load=row["load_seq"], file=row["file_name"], n=row["n"])
+        for row in rows])
+    yield words["unknown_yet_do"].format(night=search.published.as_of_date)
+
+
+def _shown(search: Search, lines: Sequence[str]) -> Iterator[str]:
+    """The first few lines, and how many more there are."""
+    yield from lines[:SHOWN_ROWS]
+    if len(lines) > SHOWN_ROWS:
+        yield search.words["more"].format(n=len(lines) - SHOWN_ROWS)
+
+
+def _rejected_rows(search: Search) -> list[dict[str, Any]]:
+    """The rejected rows that name what was asked, without their text."""
+    stores = search.home.stores
+    in_json = json.dumps(search.asked, ensure_ascii=False)[1:-1]
+    found = {
+        (row["load_seq"], row["row_no"])
+        for row in read_rows(
+            stores, stores.vault,
+            "select load_seq, row_no, row_text from rejected_text "
+            "where contains(row_text, ?) or contains(row_text, ?)", [search.asked, in_json])
+        if _names(row["row_text"], search.asked)
+    }
+    if not found:
+        return []
+    loads = sorted({load_seq for load_seq, _ in found})
+    rows = search.raw_rows(
+        f"select load_seq, file_name, row_no, reason, column_name from rejected_rows "
+        f"where load_seq in ({', '.join('?' for _ in loads)}) order by load_seq, row_no", loads)
+    return [row for row in rows if (row["load_seq"], row["row_no"]) in found]
+
+
+def _names(text: str, asked: str) -> bool:
+    """Whether a rejected row names an id: as a value of its columns, or as a word of its text."""
+    try:
+        columns = json.loads(text)
+    except ValueError:
+        columns = None
+    if isinstance(columns, dict):
+        return asked in (str(columns.get(name) or "").strip()
+                         for name in ("customer_id", "order_id"))
+    return re.search(rf"(?<![\w-]){re.escape(asked)}(?![\w-])", text) is not None
+
+
+def _rejected_lines(search: Search, rows: Sequence[Mapping[str, Any]],
+                    head: str) -> Iterator[str]:
+    if not rows:
+        return
+    words = search.words
+    yield words[head].format(n=len(rows))
+    yield from _shown(search, [
+        words["rejected_row"].format(
+            load=row["load_seq"], file=row["file_name"], row=row["row_no"], reason=row["reason"],
+            column=words["in_column"].format(column=row["column_name"])
+            if row["column_name"] else "",
+            hint=_HINTS[search.language].get(row["reason"], ""))
+        for row in rows])
+
+
+def _order_lines(search: Search) -> list[str]:
+    """What was asked is an order number: whose."""
+    words = search.words
+    rows = search.raw_rows(
+        "select source, ordered_at, cast(identity_id as varchar) as identity_id "
+        "from raw_order_lines where order_id = ? "
+        "order by version_at desc nulls last, load_seq desc, row_no", [search.asked])
+    lines: list[str] = []
+    for source in sorted({row["source"] for row in rows}):
+        row = next(row for row in rows if row["source"] == source)
+        identity = row["identity_id"]
+        name = "order_nobody" if identity is None else "order_of"
+        text = {
+            "asked": search.asked, "source": source,
+            "day": _business_date(search, row["ordered_at"]),
+            "key": search.customer_map.get(identity, identity),
+        }
+        lines += [words[name].format(**text), words[f"{name}_do"].format(**text)]
+    return lines
+
+
+def _never_seen_lines(search: Search) -> Iterator[str]:
+    words = search.words
+    sources = "; ".join(
+        f"{source.name} ({', '.join(source.files)})" for source in search.home.sources.sources
+        if "customer_id" in KINDS[source.kind].column_names)
+    yield words["never"]
+    yield words["never_do"].format(sources=sources)
+    if search.asked in search.members:
+        yield words["never_key"]

@@ -1,0 +1,431 @@
+"""One customer of a publication in words: who, by which inputs, facts, scores, labels.
+
+Scores are put into words by `scoring/explain.py`, from what was published; nothing is computed
+again. Why a customer is not there stands in `absence.py`.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from dagster_project.configuration import Configuration, ConfigurationError
+from dagster_project.customers.identities import (
+    EDGES_QUERY,
+    customer_map,
+    edge_parameters,
+    identity_token,
+)
+from dagster_project.engine.embedded import EmbeddedEngine, WrongSecret
+from dagster_project.engine.stores import StoreUnreadable
+from dagster_project.publish.absence import Search, absence_lines
+from dagster_project.publish.publications import (
+    Published,
+    all_publications,
+    choose_publication,
+    dates_in_words,
+    read_rows,
+)
+from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY
+from dagster_project.scoring.explain import explain
+from dagster_project.scoring.labels import INSUFFICIENT
+from dagster_project.scoring.reference import Reference, ReferenceMismatch
+from dagster_project.settings import Home
+
+CENT = Decimal("0.01")
+SHOWN_ORDERS = 5
+
+_WORDS = {
+    "en": {
+        "unpublished": "nothing was published yet; run a night first: crm-value run",
+        "nobody": "no customer was named; give a customer_key or the id as the shop writes it",
+        "never": "{night} was never published; these dates were: {dates}. To publish it: "
+                 "crm-value run --date {night}",
+        "head": "Customer {key}, as of {night}",
+        "asked": "{asked} is:",
+        "ids": "- ids in the exports: {ids}",
+        "personal": "{n} that are personal and not shown",
+        "merged": "- {n} identities are this one customer: their records share an e-mail address "
+                  "or telephone number",
+        "publication": "- publication {publication}, revision {revision}; knows loads up to "
+                       "{known}; configuration {configuration}; reference {reference}, fitted as "
+                       "of {fitted}",
+        "backcast": ", used for this earlier date because there was none before (backcast)",
+        "newer": "- a newer revision {revision} of that date was published (publication "
+                 "{publication}), but no file holds its tables any more; to see it whole: "
+                 "crm-value run --date {night} --known-at {publication}, then explain again",
+        "merge": "- since {night} (publication {publication}) {old} is no key any more: it was "
+                 "merged into {new}",
+        "unmerge": "- on {night} (publication {publication}) a part of {old} left it and is now "
+                   "{new}",
+        "described": "- profile {profile}{more}",
+        "customer_type": "type", "region": "region", "city": "city", "account_id": "account",
+        "purchases": "- purchases: {purchases}, of {orders} orders{span}",
+        "span": ", from {first} to {last}",
+        "money": "- net revenue {net} {currency}, refunded {refund} {currency}, all time",
+        "contacts": "- interactions: {interactions}{last}; survey answers: {answers}",
+        "last": ", the last on {day}",
+        "orders": "Orders that do not count",
+        "orders_unknown": "Orders that do not count: not told here, since the working tables hold "
+                          "another night",
+        "order": "- {order} of {day} ({source}): {why}",
+        "no_rate": "held: no rate for {currency} on that date. Deliver it in an fx_rates export; "
+                   "the next run counts the order",
+        "mixed_currency": "held: its lines are in different currencies. Correct the order and "
+                          "deliver it again",
+        "not_completed": "left out: its status is open. It counts once a newer version says "
+                         "completed",
+        "channel": "left out: its {rule} is in exclude.orders.channels of crm.yaml",
+        "more": "- and {n} more",
+        "history": "- this is the summary that history keeps; the whole: crm-value run --date "
+                   "{night} --known-at {publication}, then explain again",
+        "gone": "{night} was published (publication {publication}), but history does not hold that "
+                "date any more. To see it: crm-value run --date {night} --known-at {publication}, "
+                "then explain again",
+        "score": "- {label}: {score}", "no_score": "no score",
+        "labels": "- tier: {tier}; quadrant: {quadrant}; stage: {stage}",
+        "insufficient": "insufficient data",
+    },
+    "zh": {
+        "unpublished": "尚未发布任何内容;请先运行一夜:crm-value run",
+        "nobody": "没有给出客户;请给出customer_key或商店中的客户编号",
+        "never": "{night}从未发布;已发布的日期:{dates}。如需发布:crm-value run --date {night}",
+        "head": "客户{key},截至{night}",
+        "asked": "{asked}即:",
+        "ids": "- 导出文件中的编号:{ids}",
+        "personal": "另有{n}个属个人信息,不显示",
+        "merged": "- {n}个身份合并为同一客户:它们的记录有相同的电子邮箱或电话",
+        "publication": "- 第{publication}次发布,修订{revision};已知第{known}次及以前的加载;"
+                       "配置{configuration};参照{reference},按{fitted}拟合",
+        "backcast": ",更早没有参照,故用于此较早日期(回溯)",
+        "newer": "- 该日期有更新的修订{revision}(第{publication}次发布),但已没有文件保存其表;查看全部:"
+                 "crm-value run --date {night} --known-at {publication},然后再次解释",
+        "merge": "- 自{night}起(第{publication}次发布){old}不再是客户键:已并入{new}",
+        "unmerge": "- {night}(第{publication}次发布){old}的一部分分离出去,现为{new}",
+        "described": "- 配置组{profile}{more}",
+        "customer_type": "类型", "region": "地区", "city": "城市", "account_id": "账户",
+        "purchases": "- 购买{purchases}次,共{orders}个订单{span}",
+        "span": ",从{first}到{last}",
+        "money": "- 净收入{net} {currency},退款{refund} {currency},全部时间",
+        "contacts": "- 互动{interactions}次{last};问卷回答{answers}份",
+        "last": ",最近在{day}",
+        "orders": "未计入的订单",
+        "orders_unknown": "未计入的订单:此处无法说明,工作表保存的是另一夜",
+        "order": "- {day}的{order}({source}):{why}",
+        "no_rate": "暂缓:当日没有{currency}汇率。请在fx_rates导出中交付,下次运行即计入",
+        "mixed_currency": "暂缓:各行货币不同。请更正订单后重新交付",
+        "not_completed": "未计入:状态为open。新版本为completed后计入",
+        "channel": "未计入:{rule}在crm.yaml的exclude.orders.channels中",
+        "more": "- 另有{n}个",
+        "history": "- 这是历史保存的摘要;查看全部:crm-value run --date {night} --known-at "
+                   "{publication},然后再次解释",
+        "gone": "{night}已发布(第{publication}次发布),但历史已不再保存该日期。查看:"
+                "crm-value run --date {night} --known-at {publication},然后再次解释",
+        "score": "- {label}:{score}", "no_score": "无评分",
+        "labels": "- 层级:{tier};象限:{quadrant};阶段:{stage}",
+        "insufficient": "数据不足",
+    },
+}
+_DESCRIPTIONS = ("customer_type", "region", "city", "account_id")
+
+
+class Unexplainable(ValueError):
+    """The question cannot be answered as it was put: why, and what to do."""
+
+
+def explain_customer(home: Home, customer: str, night: date | None, language: str) -> list[str]:
+    """Why a customer has these scores as of a date, or why they are not there.
+
+    Args:
+        home: the home.
+        customer: our customer_key, or the id as the shop writes it.
+        night: as of which date; None: the current one.
+        language: `en` or `zh`.
+
+    Returns:
+        Lines of text.
+
+    Raises:
+        Unexplainable: nothing was published as of that date, or a file cannot be read.
+        ValueError: another language.
+    """
+    if language not in _WORDS:
+        raise ValueError(f"language {language!r} is unknown; there are {', '.join(_WORDS)}")
+    words, stores, asked = _WORDS[language], home.stores, customer.strip()
+    if not asked:
+        raise Unexplainable(words["nobody"])
+    if not stores.publication.exists():
+        raise Unexplainable(words["unpublished"])
+    try:
+        publications = all_publications(stores)
+        published = choose_publication(stores, publications, night)
+        if published is None:
+            dates = dates_in_words([row["as_of_date"] for row in publications])
+            raise Unexplainable(words["never"].format(night=night, dates=dates))
+        return _Question(home, asked, published, publications, language).answer()
+    except (StoreUnreadable, WrongSecret, ConfigurationError, ReferenceMismatch) as error:
+        raise Unexplainable(str(error)) from error
+
+
+@dataclass(frozen=True)
+class _Question:
+    """Who is asked for, in which publication."""
+
+    home: Home
+    asked: str
+    published: Published
+    publications: Sequence[Mapping[str, Any]]
+    language: str
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Sentences in the reader's language."""
+        return _WORDS[self.language]
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """The measures of the publication, with the words of the home as it is now."""
+        [row] = self.read("select canonical_text from configurations where config_hash = ?",
+                          [self.published.row["config_hash"]])
+        stored = Configuration.from_canonical(row["canonical_text"])
+        return stored.with_texts_of(self.home.configuration)
+
+    @cached_property
+    def identities(self) -> tuple[str, ...]:
+        """Tokens that what was asked may stand for: in each id space, and itself as a key."""
+        spaces = {source.id_space for source in self.home.sources.sources}
+        tokens = [identity_token(self.home.secret, space, self.asked)
+                  for space in sorted(spaces)]
+        given = _key_of(self.asked)
+        return (*([given] if given else []), *tokens)
+
+    @cached_property
+    def customer_map(self) -> Mapping[str, str]:
+        """Identity -> customer_key of the publication, for those that were merged."""
+        rows = read_rows(
+            self.home.stores, self.home.stores.raw, EDGES_QUERY,
+            edge_parameters(self.published.as_of_date, self.published.known_load_seq))
+        edges = pd.DataFrame(rows, columns=["identity_id", "contact_identity_id"])
+        merged = customer_map(edges)
+        return dict(zip(merged["identity_id"], merged["customer_key"], strict=True))
+
+    def read(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """Rows from the publication's own file, else from the warehouse."""
+        path = self.published.file or self.home.stores.publication
+        return read_rows(self.home.stores, path, query, parameters)
+
+    def answer(self) -> list[str]:
+        """All that is to be said."""
+        keys = dict.fromkeys(self.customer_map.get(token, token) for token in self.identities)
+        lines: list[str] = []
+        for key in keys:
+            lines += self._history(key) if self.published.file is None else self._whole(key)
+        if lines:
+            return lines
+        if self.published.file is None and not self._is_in_history():
+            return [self._about_publication("gone")]
+        # What is not found by a wrong secret is not absent: the engine proves the secret.
+        EmbeddedEngine(self.home.stores, self.home.secret)
+        members = [identity for identity, key in self.customer_map.items() if key in keys]
+        return absence_lines(Search(
+            self.home, self.published, self.configuration, self.asked,
+            tuple(dict.fromkeys([*self.identities, *members])), self.customer_map, self.language))
+
+    def _whole(self, key: str) -> list[str]:
+        """Everything, from a file whose current tables are of the publication."""
+        found = self.read("select * from customers where customer_key = cast(? as uuid)", [key])
+        if not found:
+            return []
+        customer = found[0]
+        [scores] = self.read(
+            "select * from customer_scores where customer_key = cast(? as uuid)", [key])
+        last = customer["last_purchase_date"]
+        features = {
+            "purchases_n": customer["purchases_n"], "median_gap_days": customer["median_gap_days"],
+            "days_since_last_purchase": None if last is None
+            else (self.published.as_of_date - last).days,
+        }
+        return [
+            *self._head(key), *self._facts(customer), *self._uncounted_orders(key), "",
+            *explain(scores, features, self._reference(), self.configuration, self.language),
+        ]
+
+    def _history(self, key: str) -> list[str]:
+        """The summary, where no file holds the publication's tables any more."""
+        found = self.read(
+            "select * from customer_score_history "
+            "where customer_key = cast(? as uuid) and publication_id = ?",
+            [key, self.published.publication_id])
+        if not found:
+            return []
+        return [*self._head(key), self._about_publication("history"), "",
+                *_summary(found[0], self.configuration, self.language)]
+
+    def _is_in_history(self) -> bool:
+        return bool(self.read(
+            "select 1 from customer_score_history where publication_id = ? limit 1",
+            [self.published.publication_id]))
+
+    def _about_publication(self, name: str) -> str:
+        return self.words[name].format(night=self.published.as_of_date,
+                                       publication=self.published.publication_id)
+
+    def _reference(self) -> Reference:
+        rows = self.read(
+            "select valid_from, profile, item_kind, item, position, x, y from scoring_reference "
+            "where reference_id = ?", [self.published.row["reference_id"]])
+        frame = pd.DataFrame(rows)
+        return Reference.from_frame(
+            frame.drop(columns="valid_from").astype({"x": "float64", "y": "float64"}),
+            reference_id=self.published.row["reference_id"], valid_from=rows[0]["valid_from"])
+
+    def _head(self, key: str) -> Iterator[str]:
+        """Who it is, and from which inputs the figures come."""
+        words, row = self.words, self.published.row
+        if self.asked != key:
+            yield words["asked"].format(asked=self.asked)
+        yield words["head"].format(key=key, night=self.published.as_of_date)
+        yield from self._ids(key)
+        [reference] = self.read("select min(valid_from) as fitted from scoring_reference "
+                                "where reference_id = ?", [row["reference_id"]])
+        yield words["publication"].format(
+            publication=row["publication_id"], revision=row["revision"],
+            known=row["known_load_seq"], configuration=row["config_hash"],
+            reference=row["reference_id"], fitted=reference["fitted"],
+        ) + (words["backcast"] if row["is_backcast"] else "")
+        newest = next(other for other in self.publications
+                      if other["as_of_date"] == self.published.as_of_date)
+        if newest["revision"] > row["revision"]:
+            yield words["newer"].format(
+                revision=newest["revision"], publication=newest["publication_id"],
+                night=newest["as_of_date"])
+        yield from self._key_changes(key)
+
+    def _ids(self, key: str) -> Iterator[str]:
+        """The shop's own ids, and how many identities were merged."""
+        if self.published.file is None:
+            merged = max(1, sum(other == key for other in self.customer_map.values()))
+        else:
+            [customer] = self.read("select identities_n from customers "
+                                   "where customer_key = cast(? as uuid)", [key])
+            merged = customer["identities_n"]
+            ids = self.read("select id_space, source_customer_id from customer_ids "
+                            "where customer_key = cast(? as uuid) order by all", [key])
+            shown = [row["source_customer_id"] if row["id_space"] == "customer"
+                     else f"{row['id_space']}:{row['source_customer_id']}" for row in ids]
+            if merged > len(ids):
+                shown.append(self.words["personal"].format(n=merged - len(ids)))
+            yield self.words["ids"].format(ids=", ".join(shown))
+        if merged > 1:
+            yield self.words["merged"].format(n=merged)
+
+    def _key_changes(self, key: str) -> Iterator[str]:
+        """Merges and unmerges up to this publication that concern the key, or the one asked for."""
+        stores, concerned = self.home.stores, [key, _key_of(self.asked) or key]
+        rows = read_rows(
+            stores, stores.publication,
+            "select cast(old_customer_key as varchar) as old, "
+            "cast(new_customer_key as varchar) as new, as_of_date, publication_id, reason "
+            "from customer_key_changes where publication_id <= ? "
+            "and (cast(old_customer_key as varchar) in (?, ?) "
+            "or cast(new_customer_key as varchar) in (?, ?)) "
+            "order by publication_id, old, new",
+            [self.published.publication_id, *concerned, *concerned])
+        for row in rows:
+            yield self.words[row["reason"]].format(
+                night=row["as_of_date"], publication=row["publication_id"],
+                old=row["old"], new=row["new"])
+
+    def _facts(self, customer: Mapping[str, Any]) -> Iterator[str]:
+        """What the customer did, all time; the facts behind scores follow with the scores."""
+        words, currency = self.words, self.published.row["base_currency"]
+        described = "".join(f", {words[name]} {customer[name]}" for name in _DESCRIPTIONS
+                            if customer[name] is not None)
+        yield words["described"].format(profile=customer["profile"], more=described)
+        first, last = customer["first_purchase_date"], customer["last_purchase_date"]
+        yield words["purchases"].format(
+            purchases=customer["purchases_n"], orders=customer["orders_n"],
+            span=words["span"].format(first=first, last=last) if first else "")
+        yield words["money"].format(
+            net=_money(customer["net_revenue_amount"]), refund=_money(customer["refund_amount"]),
+            currency=currency)
+        contact = customer["last_interaction_date"]
+        yield words["contacts"].format(
+            interactions=customer["interactions_n"], answers=customer["survey_answers_n"],
+            last=words["last"].format(day=contact) if contact else "")
+
+    def _uncounted_orders(self, key: str) -> Iterator[str]:
+        """Orders of the customer that are held or left out, while the build holds this night."""
+        stores, words = self.home.stores, self.words
+        if not self._is_in_build():
+            yield words["orders_unknown"]
+            return
+        rows = read_rows(
+            stores, stores.build,
+            "select orders.source, orders.order_id, orders.ordered_date, orders.currency, "
+            "coalesce(orders.excluded_reason, orders.held_reason) as reason "
+            "from marts.order_facts as orders inner join marts.customer_identities as identities "
+            "on orders.identity_id = identities.identity_id "
+            "where identities.customer_key = cast(? as uuid) and orders.ordered_date <= ? "
+            "and coalesce(orders.excluded_reason, orders.held_reason) is not null "
+            "order by orders.ordered_date desc, orders.source, orders.order_id",
+            [key, self.published.as_of_date])
+        if rows:
+            yield words["orders"]
+        for row in rows[:SHOWN_ORDERS]:
+            why = words[row["reason"].split(":")[0]].format(
+                currency=row["currency"], rule=row["reason"])
+            yield words["order"].format(order=row["order_id"], day=row["ordered_date"],
+                                        source=row["source"], why=why)
+        if len(rows) > SHOWN_ORDERS:
+            yield words["more"].format(n=len(rows) - SHOWN_ORDERS)
+
+    def _is_in_build(self) -> bool:
+        """The working tables were made from this publication's inputs."""
+        stores = self.home.stores
+        try:
+            rows = stores.build.exists() and read_rows(
+                stores, stores.build, "select candidate_id from night.night_inputs")
+        except StoreUnreadable:
+            # A run is at work on them.
+            return False
+        return bool(rows) and rows[0]["candidate_id"] == self.published.row["candidate_id"]
+
+
+def _key_of(asked: str) -> str | None:
+    """What was asked as the text of a customer_key, if it is one."""
+    try:
+        return str(uuid.UUID(asked))
+    except ValueError:
+        return None
+
+
+def _money(amount: Decimal) -> str:
+    """An amount with the two decimals in which people read it."""
+    return f"{amount.quantize(CENT, ROUND_HALF_UP):,}"
+
+
+def _summary(row: Mapping[str, Any], configuration: Configuration,
+             language: str) -> Iterator[str]:
+    """One row of history: composites and labels."""
+    words, lifecycle = _WORDS[language], configuration.lifecycle.labels
+    for name in CUSTOMER_SCORE_HISTORY.column_names:
+        if name in configuration.composites:
+            score = words["no_score"] if row[name] is None else str(row[name])
+            yield words["score"].format(label=configuration.label(name, language), score=score)
+    cells = {cell.quadrant: cell.name.in_language(language)
+             for cell in configuration.matrix.cells}
+    tiers, tier, quadrant = configuration.tiers.labels, row["tier"], row["quadrant"]
+    stage = row["lifecycle_stage"]
+    yield words["labels"].format(
+        tier=words["insufficient"] if tier == INSUFFICIENT
+        else getattr(tiers, tier).in_language(language) if tiers else tier,
+        quadrant=words["insufficient"] if quadrant == INSUFFICIENT else cells[quadrant],
+        stage=getattr(lifecycle, stage).in_language(language) if lifecycle else stage)

@@ -1,0 +1,118 @@
+"""Which publications there are, and in which file the tables of one can still be read.
+
+Reading only: the warehouse, earlier publications that are kept, replays. How a publication is
+made stands in `engine/publication.py`; what is said about it, in `explanation.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from dagster_project.engine.stores import Stores
+from dagster_project.publish.tables import PUBLICATION
+
+# Newest first: the restatements of a date before what they restate.
+_ALL_QUERY = "select * from publication order by as_of_date desc, revision desc"
+
+
+@dataclass(frozen=True)
+class Published:
+    """One publication.
+
+    Attributes:
+        row: its row of table `publication`.
+        file: the file whose current tables are of it; None: no such file is kept.
+    """
+
+    row: dict[str, Any]
+    file: Path | None
+
+    @property
+    def publication_id(self) -> int:
+        """Its number."""
+        return int(self.row["publication_id"])
+
+    @property
+    def as_of_date(self) -> date:
+        """Business date D."""
+        as_of: date = self.row["as_of_date"]
+        return as_of
+
+    @property
+    def known_load_seq(self) -> int:
+        """K: the last load that counted."""
+        return int(self.row["known_load_seq"])
+
+
+def read_rows(stores: Stores, path: Path, query: str,
+              parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """Rows of a query on one file, opened read-only; amounts are decimals.
+
+    Raises:
+        StoreUnreadable: the file cannot be opened.
+    """
+    with stores.open(path, read_only=True) as connection:
+        result = connection.execute(query, list(parameters))
+        names = [column[0] for column in result.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+def all_publications(stores: Stores) -> list[dict[str, Any]]:
+    """Rows of table `publication`, newest date and revision first."""
+    return read_rows(stores, stores.publication, _ALL_QUERY)
+
+
+def choose_publication(stores: Stores, publications: Sequence[dict[str, Any]],
+                       night: date | None) -> Published | None:
+    """The publication of a date: the newest revision that a file holds, else the newest.
+
+    Args:
+        stores: of the home.
+        publications: as `all_publications` gives them.
+        night: business date D; None: the current one.
+
+    Returns:
+        None where D was never published.
+    """
+    current = next(row for row in publications if row["is_current"])
+    if night is None or night == current["as_of_date"]:
+        return Published(current, stores.publication)
+    of_date = [row for row in publications if row["as_of_date"] == night]
+    if not of_date:
+        return None
+    files = _files_of_date(stores, night)
+    for row in of_date:
+        if row["publication_id"] in files:
+            return Published(row, files[row["publication_id"]])
+    return Published(of_date[0], None)
+
+
+def _files_of_date(stores: Stores, night: date) -> dict[int, Path]:
+    """Publications of D whose tables are the current ones of some file beside the warehouse.
+
+    The name of a kept file does not say so: a night older than the current one adds a publication
+    and leaves the current tables as they are.
+    """
+    pattern = f"{PUBLICATION.name}-*.duckdb"
+    found: dict[int, Path] = {}
+    for path in sorted(stores.replays.glob(pattern)) + sorted(stores.kept.glob(pattern)):
+        for row in read_rows(stores, path, "select publication_id from publication "
+                                           "where is_current and as_of_date = ?", [night]):
+            found[int(row["publication_id"])] = path
+    return found
+
+
+def dates_in_words(dates: Sequence[date]) -> str:
+    """Dates as spans: `2026-11-01 to 2026-11-03, 2026-11-07`, written with `..` for `to`."""
+    spans: list[list[date]] = []
+    for day in sorted(set(dates)):
+        if spans and (day - spans[-1][1]).days == 1:
+            spans[-1][1] = day
+        else:
+            spans.append([day, day])
+    return ", ".join(str(first) if first == last else f"{first} .. {last}"
+                     for first, last in spans)

@@ -1,0 +1,222 @@
+"""`crm-value` as people run it: exit codes, words, and a refused night from alarm to waiver."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from nights.conftest import FIRST, SECOND, Teller
+from nights.homes import Ended, TrialHome, make_sample_home, real_home, sha256
+
+SECRET = "a secret of a home of trials, long enough"
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> TrialHome:
+    """A sample home without exports; its files are not changed."""
+    home = TrialHome(tmp_path_factory.mktemp("bare") / "home")
+    home.crm("init", str(home.folder), "--sample").expect(0)
+    return home
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("run", "--date", "2026-11-33"), "--date 2026-11-33: is no date; write YYYY-MM-DD"),
+    (("run", "--date", "2019-12-31"), "nights run from 2020-01-01 (first_night in"),
+    (("run", "--date", "2999-01-01"), "(yesterday in the business time zone)"),
+    (("run", "--from", FIRST), "give either --date, or both --from and --to"),
+    (("run", "--from", SECOND, "--to", FIRST), f"--to {FIRST} lies before --from {SECOND}"),
+    (("run", "--from", FIRST, "--to", SECOND, "--known-at", "1"), "give --date"),
+    (("recalibrate", "--date", "soon"), "--date soon: is no date"),
+    (("rebuild",), "nothing was published yet; run a night first"),
+    (("approve", "--candidate", "none", "--waive", "scores_present", "--reason", "seen"),
+     "does not exist; name a candidate"),
+    (("run", "--nights", "3"), "No such option: --nights"),
+])
+def test_wrong_arguments_exit_with_2(bare: TrialHome, arguments: tuple[str, ...],
+                                     words: str) -> None:
+    assert words in bare.crm(*arguments).expect(2).err
+
+
+def test_a_missing_home_exits_with_2_and_says_how_to_make_one(tmp_path: Path) -> None:
+    home = TrialHome(tmp_path / "nowhere")
+    assert f"crm-value init {home.folder}" in home.crm("run").expect(2).err
+    assert not home.folder.exists()
+
+
+def test_a_wrong_configuration_exits_with_2_and_names_the_lines(tmp_path: Path,
+                                                                bare: TrialHome) -> None:
+    home = bare.copy(tmp_path / "home")
+    path = home.folder / "config" / "crm.yaml"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if "min_coverage: 0.5" in line)
+    home.edit("crm.yaml", "min_coverage: 0.5", "min_coverage: half")
+    assert f"crm.yaml line {number}, min_coverage: is 'half'" in home.crm("run").expect(2).err
+
+    home.edit("crm.yaml", "min_coverage: half", "min_coverage: [0.5")
+    said = home.crm("run").expect(2).err
+    assert "crm.yaml line" in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(("secret", "words"), [("", "CRM_HOME_SECRET is not set"),
+                                               ("short", "CRM_HOME_SECRET has 5 characters")])
+def test_real_data_without_a_secret_exit_with_2(tmp_path: Path, secret: str, words: str) -> None:
+    home = real_home(tmp_path / "home", {})
+    given = {"CRM_HOME_SECRET": secret} if secret else {}
+    assert words in home.crm("check", **given).expect(2).err
+
+
+def test_a_sample_is_not_written_among_real_data(tmp_path: Path) -> None:
+    home = real_home(tmp_path / "home", {})
+    said = home.crm("sample", CRM_HOME_SECRET=SECRET).expect(2).err
+    assert "holds real data" in said
+    assert list(home.landing.iterdir()) == []
+
+
+def test_the_sample_of_a_seed_is_the_same_files(tmp_path: Path) -> None:
+    one, other = (make_sample_home(tmp_path / name) for name in ("one", "other"))
+    files = [{path.relative_to(home.deliveries): sha256(path)
+              for path in home.deliveries.rglob("*") if path.is_file()} for home in (one, other)]
+    assert files[0] == files[1]
+    assert len(files[0]) > 20
+
+
+def test_check_says_what_a_night_would_do_and_changes_nothing(chronicle: Teller, tmp_path: Path,
+                                                              bare: TrialHome) -> None:
+    assert "holds nothing new" in bare.crm("check").expect(0).out
+    home = chronicle("delivered").copy(tmp_path / "home")
+    for kind in ("orders", "customers", "fx_rates"):
+        (home.landing / kind).mkdir()
+        file = next((home.deliveries / kind).glob("*2026-11-17.csv"))
+        (home.landing / kind / file.name).write_bytes(file.read_bytes())
+    (home.landing / "letter.txt").write_text("to whom it may concern", encoding="utf-8")
+
+    said = home.crm("check").expect(0).out
+
+    assert "landing/orders/orders_2026-11-17.csv: " in said
+    assert "landing/letter.txt: no source in sources.yaml claims it" in said
+    assert "orders, no_rate" in said
+    assert not home.publication.exists()
+    assert not home.raw.exists()
+
+
+def test_a_night_of_an_empty_landing_folder_is_not_finished(bare: TrialHome,
+                                                            tmp_path: Path) -> None:
+    home = bare.copy(tmp_path / "home")
+    said = home.crm("run", "--date", FIRST).expect(3).err
+    assert "nothing was loaded: put exports into" in said
+    assert not home.publication.exists()
+    assert home.last_run()["outcome"] == "failed"
+
+
+@pytest.fixture(scope="module")
+def refused(chronicle: Teller, tmp_path_factory: pytest.TempPathFactory
+            ) -> tuple[TrialHome, Ended, str]:
+    """A home after a night that two checks refused, what was said, yesterday's hash."""
+    home = chronicle("first").copy(tmp_path_factory.mktemp("refused") / "home")
+    before = sha256(home.publication)
+    home.edit("home.yaml", "maximum_rejected_share: 0.5", "maximum_rejected_share: 0.05")
+    home.drop("customers/customers_2026-11-18.csv", ("customer_id", "valid_from", "city"),
+              [["C1000000001", "2026-11-01", "li.wei@example.com"],
+               *([f"C100000000{n}", "2026-11-01", "Wuhan"] for n in range(2, 10))])
+    home.drop("interactions/interactions_2026-11-18.csv",
+              ("interaction_id", "customer_id", "occurred_at", "type"),
+              [[f"I-{n}", "C1000000001", "2026-11-18 10:00:00" if n else "whenever", "visit"]
+               for n in range(4)])
+    return home, home.crm("run", "--date", SECOND), before
+
+
+def test_a_refused_night_leaves_yesterday_and_says_why(refused: tuple[TrialHome, Ended, str]
+                                                       ) -> None:
+    home, said, before = refused
+    said.expect(1)
+    assert sha256(home.publication) == before
+    last = [line for line in said.err.splitlines() if line.strip()][-3:]
+    assert last[0] == "2 check(s) stop this publication; yesterday's stays:"
+    assert last[1].startswith("- FAILED no_personal_text (1 rows): night.text_values: ")
+    assert "table_name = customers" in last[1]
+    assert "value = l*** (18 characters)" in last[1]
+    assert "Declare the id or column as personal in sources.yaml" in last[1]
+    assert last[2].startswith("- FAILED rejected_share_within_bound (1 rows): night.load_ledger: ")
+    assert "Read the reasons in rejected_rows" in last[2]
+    assert "li.wei@example.com" not in said.said
+
+
+def test_the_status_says_why_a_night_was_refused(refused: tuple[TrialHome, Ended, str]) -> None:
+    home, _, _ = refused
+    rows = home.query("select * from crm.pipeline_runs where job_name = 'nightly' "
+                      "order by started_at desc", home.status)
+    assert [row["outcome"] for row in rows] == ["refused", "published"]
+    assert "no_personal_text" in rows[0]["message"]
+    assert rows[0]["publication_id"] is None
+    failed = home.query("select check_name, failing_n, message from crm.quality_results "
+                        "where outcome = 'failed' order by check_name", home.status)
+    assert [row["check_name"] for row in failed] == ["no_personal_text",
+                                                     "rejected_share_within_bound"]
+    rejected = home.query("select reason, masked_value from crm.rejected_rows where file_name = "
+                          "'interactions/interactions_2026-11-18.csv'", home.status)
+    assert rejected == [{"reason": "not_a_time", "masked_value": "xxxxxxxx"}]
+    assert b"li.wei@example.com" not in home.status.read_bytes()
+
+
+def test_publishing_a_refused_candidate_alone_is_refused(refused: tuple[TrialHome, Ended, str]
+                                                         ) -> None:
+    home, _, before = refused
+    said = home.dagster_materialize("key:crm/*", SECOND)
+    assert said.code != 0
+    assert "no_personal_text" in said.said
+    assert sha256(home.publication) == before
+    assert home.last_run()["outcome"] == "failed"
+
+
+def test_scores_alone_for_another_night_are_refused(refused: tuple[TrialHome, Ended, str]) -> None:
+    home, _, before = refused
+    said = home.dagster_materialize(
+        "key:scoring/degree_scores or key:scoring/crm_values or key:scoring/quadrant_labels",
+        FIRST)
+    assert said.code != 0
+    assert f"the working tables hold the night of {SECOND}, not of {FIRST}" in said.said
+    assert sha256(home.publication) == before
+
+
+def test_waivers_publish_and_are_published(refused: tuple[TrialHome, Ended, str],
+                                           tmp_path: Path) -> None:
+    home = refused[0].copy(tmp_path / "home")
+    candidate = home.query("select candidate_id from crm.pipeline_runs where outcome = 'refused'",
+                           home.status)[0]["candidate_id"]
+
+    def approve(check: str) -> Ended:
+        return home.crm("approve", "--candidate", candidate, "--waive", check,
+                        "--reason", "seen with the shop", "--who", "Lin")
+
+    assert 'no check is called "rejected"' in approve("rejected").expect(2).err
+    still = approve("rejected_share_within_bound").expect(1).err
+    assert "1 check(s) stop this publication" in still
+    assert sha256(home.publication) == refused[2]
+    approve("no_personal_text").expect(0)
+
+    waived = home.query("select check_name, waived_reason from crm.quality_results "
+                        "where outcome = 'waived' order by check_name")
+    assert waived == [
+        {"check_name": "no_personal_text", "waived_reason": "seen with the shop (Lin)"},
+        {"check_name": "rejected_share_within_bound",
+         "waived_reason": "seen with the shop (Lin)"}]
+    assert home.last_run()["outcome"] == "published"
+
+
+def test_a_refused_file_stops_the_night_and_every_approval_of_it(home_after: Teller) -> None:
+    home = home_after("first")
+    before = sha256(home.publication)
+    home.drop("orders/orders_of_an_unknown_day.csv", ("order_id", "ordered_at"), [["O1", "now"]])
+
+    said = home.crm("run", "--date", SECOND).expect(1).err
+    assert "FAILED no_file_refused (1 rows)" in said
+    assert "orders_of_an_unknown_day.csv: the name carries no date" in said
+    candidate = home.last_run()["candidate_id"]
+    # Another check's waiver does not make the file whole.
+    said = home.crm("approve", "--candidate", candidate, "--waive", "scores_present",
+                    "--reason", "none", "--who", "Lin").expect(1).err
+    assert "FAILED no_file_refused (1 rows)" in said
+    assert sha256(home.publication) == before
+    refused_files = home.query("select file_name from crm.refused_files", home.status)
+    assert refused_files == [{"file_name": "orders/orders_of_an_unknown_day.csv"}]

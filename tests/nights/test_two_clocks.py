@@ -1,0 +1,107 @@
+"""Business time and knowledge: the same six inputs give the same tables, new knowledge a revision.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from nights.conftest import LATE_AMOUNT, SECOND, Teller, deliver_late_order
+from nights.homes import TrialHome, contents
+
+from dagster_project.engine.audit_connection import fingerprints_of
+from dagster_project.publish.tables import CURRENT_TABLES
+
+LAST = "2026-11-20"
+
+
+def _current(file: Path) -> dict[str, object]:
+    found = fingerprints_of(file)
+    return {table.name: found[table.name] for table in CURRENT_TABLES}
+
+
+def _publications(home: TrialHome) -> list[tuple[int, date, int, bool]]:
+    rows = home.query("select publication_id, as_of_date, revision, is_current "
+                      "from crm.publication order by publication_id")
+    return [(row["publication_id"], row["as_of_date"], row["revision"], row["is_current"])
+            for row in rows]
+
+
+def test_a_second_identical_run_changes_no_published_row(home_after: Teller) -> None:
+    home = home_after("second")
+    before, publications = contents(home.publication), _publications(home)
+
+    said = home.night(SECOND).said
+
+    assert contents(home.publication) == before
+    assert _publications(home) == publications
+    assert f"{SECOND}: published, publication 2" in said
+
+
+def test_late_rows_make_a_revision_and_leave_the_first_readable(chronicle: Teller) -> None:
+    before, after = chronicle("second"), chronicle("late")
+    assert _publications(after)[-2:] == [(2, date(2026, 11, 18), 1, False),
+                                         (3, date(2026, 11, 18), 2, True)]
+
+    history = ("select * exclude (revision, publication_id) from crm.customer_score_history "
+               "where as_of_date = date '2026-11-18' and revision = {} order by customer_key")
+    assert after.query(history.format(1)) == before.query(history.format(1))
+    assert after.query(history.format(2)) != after.query(history.format(1))
+    assert contents(after.kept(2)) == contents(before.publication)
+
+    revenue = "select sum(net_revenue_amount) as total from crm.customers"
+    assert (after.query(revenue)[0]["total"]
+            == before.query(revenue)[0]["total"] + LATE_AMOUNT)
+
+
+def test_an_older_night_changes_history_alone(chronicle: Teller) -> None:
+    before, after = chronicle("late"), chronicle("older")
+    assert _current(after.publication) == _current(before.publication)
+    assert _publications(after)[-2:] == [(3, date(2026, 11, 18), 2, True),
+                                         (4, date(2026, 11, 17), 2, False)]
+    rows = after.query("select revision, count(*) as n from crm.customer_score_history "
+                       "where as_of_date = date '2026-11-17' group by revision order by revision")
+    customers = after.query("select count(*) as n from crm.customers where "
+                            "first_purchase_date <= date '2026-11-17'")
+    assert [row["revision"] for row in rows] == [1, 2]
+    assert rows[1]["n"] >= rows[0]["n"] > customers[0]["n"] > 0
+
+
+def test_a_replay_equals_what_was_published_then(home_after: Teller) -> None:
+    home = home_after("all")
+    before = contents(home.publication)
+
+    said = home.crm("run", "--date", SECOND, "--known-at", "2").expect(0).said
+
+    replayed = home.folder / "warehouse" / "replays" / "publication-000002.duckdb"
+    assert _current(replayed) == _current(home.kept(2))
+    assert contents(home.publication) == before
+    assert "published, publication 2" in said
+
+
+def test_a_rebuild_makes_the_last_publication_again(home_after: Teller) -> None:
+    home = home_after("all")
+    before = contents(home.publication)
+
+    said = home.crm("rebuild").expect(0).out
+
+    assert f"Publication 6 of {LAST} was made again from raw and is equal." in said
+    assert contents(home.publication) == before
+
+
+def test_night_by_night_equals_one_look_at_everything(home_after: Teller,
+                                                      chronicle: Teller) -> None:
+    night_by_night = chronicle("all")
+    # The same reference: it was fitted in the first night, from what was known then.
+    at_once = home_after("first")
+    deliver_late_order(at_once)
+    at_once.deliver(date.fromisoformat(LAST))
+    at_once.night(LAST)
+
+    for table in ("customer_scores", "customers", "segment_kpis", "customer_ids"):
+        query = f"select * from crm.{table} order by all"
+        assert at_once.query(query) == night_by_night.query(query), table
+    assert night_by_night.query("select distinct reference_id from crm.scoring_reference") \
+        == at_once.query("select distinct reference_id from crm.scoring_reference")
+    assert _publications(at_once)[-1][1] == date.fromisoformat(LAST)
+    assert at_once.query("select count(*) as n from crm.customer_scores")[0]["n"] > 50
