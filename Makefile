@@ -7,7 +7,7 @@ PYTHON ?= python3
 CRM_HOME ?= home
 DEMO_HOME := demo-home
 DEMO_CUSTOMERS ?= 2000
-DEMO_DAYS ?= 90
+DEMO_DAYS ?= 365
 
 VENV := .venv
 BIN := $(VENV)/bin

@@ -40,6 +40,8 @@ app = typer.Typer(
 )
 # Files and pipes have no width of their own; the tables need this much.
 PLAIN_WIDTH = 132
+LAW_PARTS = ("read", "repeated", "rejected", "loaded", "superseded", "current", "counted",
+             "unattributed", "excluded", "held", "after_date")
 out = Console(soft_wrap=True, highlight=False,
               width=None if sys.stdout.isatty() else PLAIN_WIDTH)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -245,11 +247,8 @@ def _show_publication(home: Home) -> None:
             "on segment_kpis.segment = strategies.quadrant "
             "where segment_kind = 'quadrant' order by coalesce(position, 99)").fetchall()
         law = connection.execute(
-            "select source, cast(read as bigint), cast(repeated as bigint), "
-            "cast(rejected as bigint), cast(loaded as bigint), cast(superseded as bigint), "
-            "cast(current as bigint), cast(counted as bigint), cast(unattributed as bigint), "
-            "cast(excluded as bigint), cast(held as bigint), cast(after_date as bigint) "
-            "from crm.reconciliation where measure = 'rows' order by source").fetchall()
+            f"select source, {', '.join(f'cast({name} as bigint)' for name in LAW_PARTS)} "
+            f"from crm.reconciliation where measure = 'rows' order by source").fetchall()
         row = connection.execute(
             "select as_of_date, base_currency from crm.publication where is_current").fetchone()
     assert row is not None
@@ -262,11 +261,11 @@ def _show_publication(home: Home) -> None:
     out.print(grid)
     grid = Grid(title="Rows: read = loaded + repeated + rejected; loaded = current + superseded; "
                       "current = the last five", title_justify="left")
-    for name in ("source", "read", "repeated", "rejected", "loaded", "superseded", "current",
-                 "counted", "unattributed", "excluded", "held", "after D"):
-        grid.add_column(name, justify="left" if name == "source" else "right")
-    for source, *counts in law:
-        grid.add_row(source, *(f"{count or 0:,}" for count in counts))
+    grid.add_column("rows")
+    for source, *_ in law:
+        grid.add_column(source, justify="right")
+    for position, name in enumerate(LAW_PARTS, start=1):
+        grid.add_row(name, *(f"{row[position] or 0:,}" for row in law))
     out.print(grid)
     out.print(f"Warehouse: {home.stores.publication} (tables crm.*)", markup=False)
 

@@ -90,7 +90,8 @@ def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict
     environment = dbt_environment(
         stores.build, stores.raw, stores.limits.memory, stores.limits.threads,
         stores.limits.spill_folder, folder / "dbt")
-    for _ in engine.run_models(["run", *arguments[1:], "--select", "+held_rows"], environment,
+    configured = arguments[arguments.index("--vars"):]
+    for _ in engine.run_models(["run", *configured, "--select", "+held_rows"], environment,
                                DBT_PROJECT):
         pass
     held = engine.read_current(

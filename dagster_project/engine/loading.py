@@ -276,7 +276,11 @@ def _write_identities(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) 
             or contains(clear_value, '@')
             or regexp_full_match(clear_value, '\\+[0-9]{{8,15}}|(\\+?86)?1[3-9][0-9]{{9}}')
         from tokens
-        where identity_id not in (select identity_id from vault.identities)
+        where identity_id not in (
+            -- Asked this way round, the hash table is as large as the file, not as the vault.
+            select identity_id from vault.identities
+            where identity_id in (select identity_id from tokens)
+        )
         """
     )
 

@@ -273,11 +273,12 @@ def _add_key_changes(connection: duckdb.DuckDBPyConnection, content: CandidateCo
 
 
 def _has_table(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
-    row = connection.execute(
-        "select count(*) from duckdb_tables() "
+    # Read to its end: a frame cannot be registered beside an unfinished result.
+    rows = connection.execute(
+        "select table_name from duckdb_tables() "
         "where database_name = 'candidate' and schema_name = 'main' and table_name = ?", [name],
-    ).fetchone()
-    return bool(row and row[0])
+    ).fetchall()
+    return bool(rows)
 
 
 def _add_reference(connection: duckdb.DuckDBPyConnection, content: CandidateContent) -> None:

@@ -27,6 +27,7 @@ EVENT_TIMES = {
     "raw_interactions": "occurred_at",
     "raw_survey_answers": "responded_at",
     "raw_customers": "cast(null as timestamp)",
+    "raw_campaigns": "treated_at",
 }
 
 _WORDS = {
@@ -58,6 +59,8 @@ _WORDS = {
                 "exclude.customers.types of crm.yaml.",
         "excluded_do": "If it should be counted, change crm.yaml, or deliver a customer record "
                        "with the right type, and run the night again.",
+        "campaigns": "Only campaign exports name it, and they make no customer.",
+        "campaigns_do": "Deliver a customer record, order, interaction or survey answer of it.",
         "superseded": "Its {n} loaded rows were all replaced: newer versions of the same documents "
                       "do not name it any more.",
         "superseded_do": "If that is wrong, deliver the documents again with this customer_id.",
@@ -92,6 +95,8 @@ _WORDS = {
         "type": "按规则customer_type排除:其customer_type为{types},"
                 "在crm.yaml的exclude.customers.types中。",
         "excluded_do": "如果应当计入,请修改crm.yaml,或交付类型正确的客户记录,再重新运行该夜。",
+        "campaigns": "只有活动导出提到它,而活动导出不产生客户。",
+        "campaigns_do": "请交付它的客户记录、订单、互动或问卷回答。",
         "superseded": "它的{n}行已加载数据全部被替换:同一单据的新版本不再提到它。",
         "superseded_do": "如果不对,请带上该customer_id重新交付这些单据。",
         "order_nobody": "{asked}是订单号(来源{source},{day}):该订单没有客户编号,"
@@ -145,6 +150,11 @@ class Search:
         """Sentences in the reader's language."""
         return _WORDS[self.language]
 
+    @property
+    def of_members(self) -> str:
+        """The condition on identity_id, with the members as its parameters."""
+        return f"identity_id in ({', '.join('cast(? as uuid)' for _ in self.members)})"
+
     def raw_rows(self, query: str, parameters: Sequence[Any]) -> list[dict[str, Any]]:
         """Rows of a query on raw."""
         return read_rows(self.home.stores, self.home.stores.raw, query, parameters)
@@ -157,13 +167,13 @@ class _Known:
     Attributes:
         rows_n: rows that the publication could know.
         first_day: earliest business date among them; None: customer records alone.
-        has_record: there is a customer record among them.
+        tables: raw tables that have them.
         later_rows_n: rows of later loads.
     """
 
     rows_n: int
     first_day: date | None
-    has_record: bool
+    tables: frozenset[str]
     later_rows_n: int
 
 
@@ -189,21 +199,21 @@ def absence_lines(search: Search) -> list[str]:
 def _known(search: Search) -> _Known:
     """One look at each raw table that names customers."""
     rows_n = later_n = 0
-    has_record, first = False, None
-    marks = ", ".join("?" for _ in search.members)
+    tables, first = set(), None
     for table, time in EVENT_TIMES.items():
         [row] = search.raw_rows(
             f"select count(case when load_seq <= ? then 1 end) as rows_n, "
             f"min(case when load_seq <= ? then {time} end) as first_at, count(*) as all_n "
-            f"from {table} where cast(identity_id as varchar) in ({marks})",
+            f"from {table} where {search.of_members}",
             [search.published.known_load_seq, search.published.known_load_seq, *search.members])
         rows_n += row["rows_n"]
         later_n += row["all_n"] - row["rows_n"]
-        has_record |= table == "raw_customers" and row["rows_n"] > 0
+        if row["rows_n"]:
+            tables.add(table)
         if row["first_at"] is not None and (first is None or row["first_at"] < first):
             first = row["first_at"]
-    return _Known(rows_n, None if first is None else _business_date(search, first), has_record,
-                  later_n)
+    return _Known(rows_n, None if first is None else _business_date(search, first),
+                  frozenset(tables), later_n)
 
 
 def _business_date(search: Search, at: datetime) -> date:
@@ -218,7 +228,10 @@ def _present_rows_lines(search: Search, known: _Known) -> list[str]:
     rule = _listed(search) or _excluded_type(search)
     if rule:
         return [rule, words["excluded_do"]]
-    if not known.has_record and known.first_day is not None and known.first_day > night:
+    if known.tables == {"raw_campaigns"}:
+        return [words["campaigns"], words["campaigns_do"]]
+    if ("raw_customers" not in known.tables and known.first_day is not None
+            and known.first_day > night):
         return [words["later"].format(night=night, first=known.first_day),
                 words["later_do"].format(first=known.first_day)]
     return [words["superseded"].format(n=known.rows_n), words["superseded_do"]]
@@ -235,10 +248,9 @@ def _excluded_type(search: Search) -> str | None:
     types = search.configuration.exclude.customers.types
     if not types:
         return None
-    members, excluded = (", ".join("?" for _ in some) for some in (search.members, types))
     rows = search.raw_rows(
         f"select distinct customer_type from raw_customers where load_seq <= ? "
-        f"and cast(identity_id as varchar) in ({members}) and customer_type in ({excluded}) "
+        f"and {search.of_members} and customer_type in ({', '.join('?' for _ in types)}) "
         f"order by customer_type",
         [search.published.known_load_seq, *search.members, *types])
     if not rows:
@@ -248,10 +260,8 @@ def _excluded_type(search: Search) -> str | None:
 
 def _later_loads_lines(search: Search) -> Iterator[str]:
     words = search.words
-    marks = ", ".join("?" for _ in search.members)
     union = " union all ".join(
-        f"select load_seq from {table} where cast(identity_id as varchar) in ({marks})"
-        for table in EVENT_TIMES)
+        f"select load_seq from {table} where {search.of_members}" for table in EVENT_TIMES)
     rows = search.raw_rows(
         f"select found.load_seq, load_ledger.file_name, count(*) as n from ({union}) as found "
         f"inner join load_ledger on found.load_seq = load_ledger.load_seq "
@@ -347,5 +357,5 @@ def _never_seen_lines(search: Search) -> Iterator[str]:
         if "customer_id" in KINDS[source.kind].column_names)
     yield words["never"]
     yield words["never_do"].format(sources=sources)
-    if search.asked in search.members:
+    if search.asked.lower() in search.members:
         yield words["never_key"]

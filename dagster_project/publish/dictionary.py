@@ -127,8 +127,8 @@ def tables_document(configuration: Configuration) -> str:
         "0-1, `_score` 0-100, `_days` days. Columns marked *run* differ between two runs over "
         "the same inputs.",
         "## Current: `warehouse/crm.duckdb`",
-        "Schema `crm`; replaced by every publication whose date is not older than the current "
-        "one.",
+        "Named `crm.<table>`, after the file. Replaced by every publication whose date is not "
+        "older than the current one.",
         *(_score_table(configuration) if table is CUSTOMER_SCORES else _table(table)
           for table in (*CURRENT_TABLES, *rejected, SCORE_CONTRIBUTIONS)),
         "## History: `warehouse/crm.duckdb`",

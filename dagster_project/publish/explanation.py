@@ -66,6 +66,7 @@ _WORDS = {
         "unmerge": "- on {night} (publication {publication}) a part of {old} left it and is now "
                    "{new}",
         "described": "- profile {profile}{more}",
+        "description": ", {name} {value}",
         "customer_type": "type", "region": "region", "city": "city", "account_id": "account",
         "purchases": "- purchases: {purchases}, of {orders} orders{span}",
         "span": ", from {first} to {last}",
@@ -105,11 +106,12 @@ _WORDS = {
         "publication": "- 第{publication}次发布,修订{revision};已知第{known}次及以前的加载;"
                        "配置{configuration};参照{reference},按{fitted}拟合",
         "backcast": ",更早没有参照,故用于此较早日期(回溯)",
-        "newer": "- 该日期有更新的修订{revision}(第{publication}次发布),但已没有文件保存其表;查看全部:"
-                 "crm-value run --date {night} --known-at {publication},然后再次解释",
+        "newer": "- 该日期有更新的修订{revision}(第{publication}次发布),但已没有文件保存其表;"
+                 "查看全部:crm-value run --date {night} --known-at {publication},然后再次解释",
         "merge": "- 自{night}起(第{publication}次发布){old}不再是客户键:已并入{new}",
         "unmerge": "- {night}(第{publication}次发布){old}的一部分分离出去,现为{new}",
         "described": "- 配置组{profile}{more}",
+        "description": ",{name}{value}",
         "customer_type": "类型", "region": "地区", "city": "城市", "account_id": "账户",
         "purchases": "- 购买{purchases}次,共{orders}个订单{span}",
         "span": ",从{first}到{last}",
@@ -346,8 +348,9 @@ class _Question:
     def _facts(self, customer: Mapping[str, Any]) -> Iterator[str]:
         """What the customer did, all time; the facts behind scores follow with the scores."""
         words, currency = self.words, self.published.row["base_currency"]
-        described = "".join(f", {words[name]} {customer[name]}" for name in _DESCRIPTIONS
-                            if customer[name] is not None)
+        described = "".join(
+            words["description"].format(name=words[name], value=customer[name])
+            for name in _DESCRIPTIONS if customer[name] is not None)
         yield words["described"].format(profile=customer["profile"], more=described)
         first, last = customer["first_purchase_date"], customer["last_purchase_date"]
         yield words["purchases"].format(
@@ -390,13 +393,14 @@ class _Question:
     def _is_in_build(self) -> bool:
         """The working tables were made from this publication's inputs."""
         stores = self.home.stores
+        if not stores.build.exists():
+            return False
         try:
-            rows = stores.build.exists() and read_rows(
-                stores, stores.build, "select candidate_id from night.night_inputs")
+            rows = read_rows(stores, stores.build, "select candidate_id from night.night_inputs")
         except StoreUnreadable:
             # A run is at work on them.
             return False
-        return bool(rows) and rows[0]["candidate_id"] == self.published.row["candidate_id"]
+        return bool(rows) and bool(rows[0]["candidate_id"] == self.published.row["candidate_id"])
 
 
 def _key_of(asked: str) -> str | None:

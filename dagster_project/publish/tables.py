@@ -1,4 +1,4 @@
-"""The tables of the publication: schema `crm` of `warehouse/crm.duckdb`, read by BI tools.
+"""The tables of the publication, `warehouse/crm.duckdb`: read by BI tools as `crm.<table>`.
 
 This is the contract with readers. A change stands in CHANGELOG.md as old -> new.
 Indicator and composite columns of `customer_scores` follow the home's crm.yaml:
