@@ -8,16 +8,21 @@ CRM_HOME ?= home
 DEMO_HOME := demo-home
 DEMO_CUSTOMERS ?= 2000
 DEMO_DAYS ?= 365
+BENCH_CUSTOMERS ?= 100000
+BENCH_FOLDER := .cache/bench
 
 VENV := .venv
 BIN := $(VENV)/bin
+# Marks of what was done, so that it is done once.
+LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
 DEMO := $(BIN)/crm-value --home $(DEMO_HOME)
 DEMO_MANIFEST := $(DEMO_HOME)/state/sample_manifest.json
-UNMARKED := -m "not real_data"
+# Tests and lint must not see a home that happens to lie here.
+NO_HOME := CRM_HOME=$(VENV)/no-home DAGSTER_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test dev check lint lock test-real clean
+.PHONY: help demo test dev check lint lock bench test-real clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
@@ -25,15 +30,18 @@ help: ## list the verbs
 
 # --- set-up ------------------------------------------------------------------------------------
 
-# Made anew when the lock or the project's own metadata changes. The lock is complete, which
-# `pip check` proves; resolving it again would refuse extras, which carry no hash of their own.
-$(READY): requirements.lock pyproject.toml
+# The lock is complete, which `pip check` proves; resolving it again would refuse extras, which
+# carry no hash of their own.
+$(LOCKED): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { \
 	    echo "$(PYTHON) is not Python 3.11, 3.12 or 3.13; name one: make PYTHON=python3.11 ..." >&2; \
 	    exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 	    -r requirements.lock
+	@touch $@
+
+$(READY): $(LOCKED) pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	    --no-build-isolation -e .
 	$(BIN)/python -m pip check --disable-pip-version-check
@@ -62,18 +70,24 @@ dev: $(READY) ## Dagster's web page and nightly schedule over one home (CRM_HOME
 # --- keep it right -----------------------------------------------------------------------------
 
 test: $(READY) ## all tests that need nothing but the project
-	$(BIN)/python -m pytest -n 2 $(UNMARKED)
+	$(NO_HOME) $(BIN)/python -m pytest -n 2 -m "not real_data"
 
 test-real: $(READY) ## tests over exports other people made, in ../shared/data
-	$(BIN)/python -m pytest -n 2 -m real_data
+	$(NO_HOME) $(BIN)/python -m pytest -n 2 -m real_data
 
-# The definitions are loaded as for a home that is not there yet; that parses dbt's models too,
-# with warnings as errors.
+# Loading the definitions parses dbt's models, with warnings as errors.
 lint: $(READY) ## style, types, SQL style, Dagster's definitions, dbt's models
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/sqlfluff lint --disable-progress-bar dbt/models
-	DAGSTER_DISABLE_TELEMETRY=1 $(BIN)/dagster definitions validate -w workspace.yaml
+	$(NO_HOME) $(BIN)/dagster definitions validate -w workspace.yaml
+
+# Leaves its home behind, so that one can look at it; `make clean` removes it.
+bench: $(READY) ## time and memory of a night beside a floor (BENCH_CUSTOMERS=100000; Linux)
+	rm -rf $(BENCH_FOLDER)
+	mkdir -p $(BENCH_FOLDER)
+	$(BIN)/python benchmarks/night.py --customers $(BENCH_CUSTOMERS) --days 730 \
+	    --folder $(BENCH_FOLDER)
 
 check: ## exactly what the continuous integration runs
 	PYTHON="$(PYTHON)" .ci/run

@@ -32,6 +32,7 @@ from dagster_project.settings import (
 )
 
 REFUSED, WRONG_INPUT, NOT_FINISHED = 1, 2, 3
+STDERR = 2  # file descriptor
 QUIET_SECONDS = 2.0
 
 app = typer.Typer(
@@ -377,7 +378,7 @@ def main() -> None:
     sys.stderr.flush()
     # The engine's binding reports leaks of its own, over dozens of lines, when the interpreter
     # ends; nothing of ours is said after this line.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stderr__.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), STDERR)
     sys.exit(code)
 
 

@@ -42,6 +42,7 @@ class RunSession:
     candidate_id: str | None = None
     publication_id: int | None = None
     results: pd.DataFrame | None = None
+    is_refused: bool = False
 
     def record(self, message: str, outcome: str, ended_at: datetime | None) -> dict[str, object]:
         """The row of pipeline_runs."""
@@ -86,7 +87,7 @@ class RunSession:
         return Configuration.from_canonical(texts["canonical_text"].iloc[0]).with_texts_of(own)
 
 
-class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+class HomeResource(dg.ConfigurableResource):
     """The home that CRM_HOME names. Its lock is held from the first step to the last."""
 
     _session: RunSession | None = PrivateAttr(default=None)
@@ -133,7 +134,7 @@ def _write_record(context: dg.InitResourceContext, session: RunSession) -> None:
     failures = failure_texts(context.instance, session.run_id) if context.instance else []
     if session.publication_id is not None and not failures:
         outcome, message = "published", ""
-    elif session.results is not None and (session.results["outcome"] != "passed").any():
+    elif session.is_refused:
         outcome, message = "refused", "\n".join(failures)
     else:
         outcome = "failed" if failures else "ended without publishing"
@@ -150,7 +151,8 @@ def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
         if event is None:
             continue
         if event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            failure, error = event.step_failure_data.user_failure_data, event.step_failure_data.error
+            data = event.step_failure_data
+            failure, error = data.user_failure_data, data.error
         else:
             failure, error = None, event.engine_event_data.error
         if failure is not None and failure.description:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from portable_sql import faults, portable_files
 
 DBT_PROJECT = Path(__file__).resolve().parents[1] / "dbt"

@@ -91,7 +91,7 @@ def _watch(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None
             event = entry.dagster_event
             if event is not None and event.event_type == dg.DagsterEventType.STEP_START:
                 tell(f"step {event.step_key}")
-            elif event is None and entry.level >= logging.INFO and entry.user_message.strip():
+            elif event is None and int(entry.level) >= logging.INFO and entry.user_message.strip():
                 tell(entry.user_message.strip().splitlines()[0][:TOLD_CHARACTERS])
         if is_last_look and not records.has_more:
             return

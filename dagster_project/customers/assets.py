@@ -42,7 +42,7 @@ from dagster_project.settings import DBT_PROJECT, set_environment
 HALF_LIVES_THAT_COUNT = 21
 
 
-class NightConfig(dg.Config):  # type: ignore[misc]
+class NightConfig(dg.Config):
     """How a night chooses its inputs.
 
     Attributes:
@@ -130,7 +130,7 @@ def _excluded_identities(session: RunSession, ids: tuple[str, ...]) -> pd.DataFr
     )
 
 
-class ModelTranslator(DagsterDbtTranslator):  # type: ignore[misc]
+class ModelTranslator(DagsterDbtTranslator):
     """dbt models under their schema; models of one night have its partition, facts none."""
 
     def get_asset_spec(self, manifest: Mapping[str, Any], unique_id: str,

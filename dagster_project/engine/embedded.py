@@ -132,7 +132,8 @@ class EmbeddedEngine:
         # Not read-only: the same file may be written by `write_frame` meanwhile, and one process
         # opens a file in one way only.
         with self.stores.open(self.stores.build) as connection:
-            reader = connection.execute(query).to_arrow_reader(batch_rows)
+            reader = connection.sql(query).to_arrow_reader(batch_rows)
+            assert reader is not None
             pending: list[pa.RecordBatch] = []
             rows = 0
             for batch in reader:

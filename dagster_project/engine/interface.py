@@ -1,7 +1,8 @@
-"""The eight verbs through which the rest of the project reaches the engine, and what they promise.
+"""The verbs through which the rest of the project reaches the engine, and what they promise.
 
 An engine that keeps these promises can take the place of the embedded one. Paths and SQL
-dialects stay behind it.
+dialects stay behind it. The two verbs of the file that is published, `stage_publication` and
+`switch`, stand in `publication.py`: they know the home's files, not the engine's tables.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class Engine(Protocol):
     def replace_cells(self, area: str, table: Table, schema: str, frame: pd.DataFrame) -> None:
         """Replace the whole content of a small table in one transaction."""
 
-    def run_models(self, variables: Mapping[str, Any]) -> Iterator[str]:
+    def run_models(self, arguments: Sequence[str], environment: Mapping[str, str],
+                   project: Path) -> Iterator[str]:
         """Build facts and features for the night in `night_inputs`; yields lines of progress."""
 
     def frames_of(self, query: str, batch_rows: int) -> Iterator[pd.DataFrame]:
@@ -87,9 +89,3 @@ class Engine(Protocol):
     def write_frame(self, table: str, columns: Mapping[str, str],
                     frames: Iterable[pd.DataFrame]) -> int:
         """Write batches as one table of the build; replaces it; returns the rows written."""
-
-    def stage_publication(self, candidate: Any) -> Path:
-        """Make the file to be published from the last publication and the build."""
-
-    def switch(self, candidate_file: Path) -> None:
-        """Make the candidate the publication, atomically; open readers keep what they read."""

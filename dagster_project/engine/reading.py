@@ -103,7 +103,7 @@ def _check_columns(request: LoadRequest, found: Sequence[str]) -> tuple[str, ...
 
 def _open_text(path: Path) -> io.TextIOWrapper:
     stream = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")  # type: ignore[arg-type]
+    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
 
 
 def _header(request: LoadRequest) -> list[str]:

@@ -32,6 +32,7 @@ from dagster_project.publish.publications import (
     choose_publication,
     dates_in_words,
     read_rows,
+    rows_of,
 )
 from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY
 from dagster_project.scoring.explain import explain
@@ -171,18 +172,27 @@ def explain_customer(home: Home, customer: str, night: date | None, language: st
         if published is None:
             dates = dates_in_words([row["as_of_date"] for row in publications])
             raise Unexplainable(words["never"].format(night=night, dates=dates))
-        return _Question(home, asked, published, publications, language).answer()
+        # Open until all is said: a night that publishes meanwhile does not change the figures.
+        with stores.open(published.file or stores.publication, read_only=True) as opened:
+            return _Question(home, asked, published, opened, publications, language).answer()
     except (StoreUnreadable, WrongSecret, ConfigurationError, ReferenceMismatch) as error:
         raise Unexplainable(str(error)) from error
 
 
 @dataclass(frozen=True)
 class _Question:
-    """Who is asked for, in which publication."""
+    """Who is asked for, in which publication.
+
+    Attributes:
+        asked: a customer_key, or an id as the shop writes it.
+        opened: connection to the publication's own file, else to the warehouse.
+        publications: rows of table `publication`, newest date and revision first.
+    """
 
     home: Home
     asked: str
     published: Published
+    opened: Any
     publications: Sequence[Mapping[str, Any]]
     language: str
 
@@ -219,9 +229,8 @@ class _Question:
         return dict(zip(merged["identity_id"], merged["customer_key"], strict=True))
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        """Rows from the publication's own file, else from the warehouse."""
-        path = self.published.file or self.home.stores.publication
-        return read_rows(self.home.stores, path, query, parameters)
+        """Rows from the file that is open."""
+        return rows_of(self.opened, query, parameters)
 
     def answer(self) -> list[str]:
         """All that is to be said."""

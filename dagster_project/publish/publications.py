@@ -56,9 +56,14 @@ def read_rows(stores: Stores, path: Path, query: str,
         StoreUnreadable: the file cannot be opened.
     """
     with stores.open(path, read_only=True) as connection:
-        result = connection.execute(query, list(parameters))
-        names = [column[0] for column in result.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+        return rows_of(connection, query, parameters)
+
+
+def rows_of(connection: Any, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
+    """Rows of a query on an open file; amounts are decimals."""
+    result = connection.execute(query, list(parameters))
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
 def all_publications(stores: Stores) -> list[dict[str, Any]]:

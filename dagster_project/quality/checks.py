@@ -72,6 +72,7 @@ def audit(session: RunSession) -> GateReport:
     )
     session.candidate_id = inputs.candidate_id
     session.results = pd.DataFrame(report.rows())
+    session.is_refused = not report.is_approved
     return report
 
 

@@ -128,16 +128,29 @@ def score_customers(context: dg.AssetExecutionContext,
         "crm_values": _counts(session, ("tier",)),
         "quadrant_labels": _counts(session, ("quadrant", "lifecycle_stage")),
     }
-    schema = dg.TableSchema([
-        dg.TableColumn(column.name, column.sql_type, description=column.meaning)
-        for column in score_columns(configuration)
-    ])
     for name in SCORE_ASSETS:
         yield dg.MaterializeResult(
             asset_key=["scoring", name],
-            metadata={"dagster/row_count": rows, "dagster/column_schema": schema,
-                      "is_published": False, "customers": metadata[name]},
+            metadata={"dagster/row_count": rows, "is_published": False,
+                      "dagster/column_schema": _schema(name, configuration),
+                      "customers": metadata[name]},
         )
+
+
+def _schema(asset: str, configuration: Configuration) -> dg.TableSchema:
+    """The columns of customer_scores that one of the three assets stands for."""
+    own = {
+        "crm_values": lambda name: name == "tier" or name.startswith("crm_value"),
+        "quadrant_labels": lambda name: name in ("quadrant", "lifecycle_stage")
+        or name.startswith("matrix_"),
+    }
+    own["degree_scores"] = lambda name: not any(
+        own[other](name) for other in ("crm_values", "quadrant_labels"))
+    return dg.TableSchema([
+        dg.TableColumn(column.name, column.sql_type, description=column.meaning)
+        for column in score_columns(configuration)
+        if column.kind == "key" or own[asset](column.name)
+    ])
 
 
 def _counts(session: RunSession, labels: tuple[str, ...]) -> dg.MetadataValue:

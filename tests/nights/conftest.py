@@ -6,19 +6,24 @@ A home holds no absolute path in its configuration, so a copied folder is a home
 from __future__ import annotations
 
 import fcntl
+import sys
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from nights.homes import ORDER_HEADER, TrialHome, make_sample_home
+from nights.homes import ORDER_HEADER, Reader, TrialHome, ended, make_sample_home, sha256
 
 Teller = Callable[[str], TrialHome]
 
 FIRST, SECOND = "2026-11-17", "2026-11-18"
 LATE_ORDER = "LATE-1"
 LATE_AMOUNT = 480
+# An e-mail address in a column of cities.
+MISPLACED = "li.wei@example.com"
+SEEN = "select count(*), sum(crm_value) from crm.customer_scores"
+NEWEST = "select max(publication_id), count(*) from publication"
 
 
 def deliver_late_order(home: TrialHome) -> None:
@@ -40,11 +45,7 @@ def _second(home: TrialHome) -> None:
 
 def _late(home: TrialHome) -> None:
     deliver_late_order(home)
-    home.night(SECOND)
-
-
-def _older(home: TrialHome) -> None:
-    home.night(FIRST)
+    home.crm("run", "--from", FIRST, "--to", SECOND).expect(0)
 
 
 def _all(home: TrialHome) -> None:
@@ -52,14 +53,42 @@ def _all(home: TrialHome) -> None:
     home.crm("run", "--from", "2026-11-19", "--to", "2026-11-20").expect(0)
 
 
-# Chapter -> what happens in it, on top of the chapter before.
-CHAPTERS: dict[str, Callable[[TrialHome], None]] = {
-    "delivered": lambda home: None,
-    "first": _first,       # publication 1: the 17th, which fits the reference
-    "second": _second,     # publication 2: the 18th
-    "late": _late,         # publication 3: the 18th again, a late order known
-    "older": _older,       # publication 4: the 17th again, older than what is current
-    "all": _all,           # publications 5 and 6: the 19th and the 20th
+def _refused(home: TrialHome) -> None:
+    """Two things are wrong with the files of the 18th."""
+    home.edit("home.yaml", "maximum_rejected_share: 0.5", "maximum_rejected_share: 0.05")
+    home.drop("customers/customers_2026-11-18.csv", ("customer_id", "valid_from", "city"),
+              [["C1000000001", SECOND, MISPLACED], ["C1000000002", SECOND, MISPLACED],
+               *([f"C100000000{n}", SECOND, "Wuhan"] for n in range(3, 10))])
+    home.drop("interactions/interactions_2026-11-18.csv",
+              ("interaction_id", "customer_id", "occurred_at", "type"),
+              [[f"I-{n}", "C1000000001", "2026-11-18 10:00:00" if n else "whenever", "visit"]
+               for n in range(4)])
+    home.note("yesterday", sha256(home.publication))
+    said = home.crm("run", "--date", SECOND)
+    home.note("refused", [said.code, said.out, said.err])
+
+
+def _recalibrated(home: TrialHome) -> None:
+    """A reader keeps its connection open while the 18th is published by a new reference."""
+    home.deliver(date.fromisoformat(SECOND))
+    with Reader(Path(sys.executable), home.publication) as reader:
+        seen = {"before": reader.ask(SEEN)}
+        run = home.start("recalibrate", "--date", SECOND)
+        seen["meanwhile"] = reader.ask(SEEN)
+        ended(run).expect(0)
+        seen["after"] = reader.ask(SEEN)
+        seen["newest"] = reader.ask(NEWEST)
+    home.note("seen", seen)
+
+
+# Chapter -> the chapter before it, and what happens in it.
+CHAPTERS: dict[str, tuple[str, Callable[[TrialHome], None]]] = {
+    "first": ("", _first),              # publication 1: the 17th, which fits the reference
+    "second": ("first", _second),       # publication 2: the 18th
+    "late": ("second", _late),          # 3 and 4: the 17th and the 18th, a late order known
+    "all": ("late", _all),              # 5 and 6: the 19th and the 20th, all files known
+    "refused": ("first", _refused),     # no publication: the gate says no
+    "recalibrated": ("first", _recalibrated),   # publication 2: the 18th, a reference of its own
 }
 
 
@@ -80,11 +109,10 @@ def _told(shared: Path, chapter: str) -> TrialHome:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not mark.exists():
             assert not folder.exists(), f"chapter {chapter} of the chronicle failed before"
-            names = list(CHAPTERS)
-            position = names.index(chapter)
-            home = (make_sample_home(folder) if position == 0
-                    else _told(shared, names[position - 1]).copy(folder))
-            CHAPTERS[chapter](home)
+            before, happens = CHAPTERS[chapter]
+            home = (_told(shared, before).copy(folder) if before
+                    else make_sample_home(folder))
+            happens(home)
             mark.touch()
     return TrialHome(folder)
 

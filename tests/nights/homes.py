@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import duckdb
 
@@ -172,10 +172,54 @@ class TrialHome:
                                 if name not in ("source", "kind", "measure", "currency")}
                 for row in rows}
 
+    def note(self, name: str, value: object) -> None:
+        """Keep what was seen with the home."""
+        (self.folder / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
+
+    def noted(self, name: str) -> Any:
+        """What was kept under a name."""
+        return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+
     def last_run(self) -> dict[str, Any]:
         """The newest row of the status's pipeline_runs."""
         return self.query("select * from crm.pipeline_runs order by started_at desc limit 1",
                           self.status)[0]
+
+
+# A BI tool in a process of its own: a line in is a query, a line out its rows as JSON.
+READER = """
+import json, sys
+import duckdb
+connection = duckdb.connect(sys.argv[1], read_only=True)
+for line in sys.stdin:
+    sys.stdout.write(json.dumps(connection.execute(line).fetchall(), default=str) + "\\n")
+    sys.stdout.flush()
+"""
+
+
+class Reader:
+    """An open connection to a file, in another process."""
+
+    def __init__(self, python: Path, file: Path) -> None:
+        """Connects with the driver that `python` has."""
+        self.process = subprocess.Popen(
+            [str(python), "-c", READER, str(file)], env=environment(), text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.communicate()
+
+    def ask(self, query: str) -> list[list[Any]]:
+        """Rows of a query of one line."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(query + "\n")
+        self.process.stdin.flush()
+        rows: list[list[Any]] = json.loads(self.process.stdout.readline())
+        return rows
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:

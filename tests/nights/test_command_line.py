@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from nights.conftest import FIRST, SECOND, Teller
+
+from nights.conftest import FIRST, MISPLACED, SECOND, Teller
 from nights.homes import Ended, TrialHome, make_sample_home, real_home, sha256
 
 SECRET = "a secret of a home of trials, long enough"
@@ -81,10 +82,10 @@ def test_the_sample_of_a_seed_is_the_same_files(tmp_path: Path) -> None:
     assert len(files[0]) > 20
 
 
-def test_check_says_what_a_night_would_do_and_changes_nothing(chronicle: Teller, tmp_path: Path,
+def test_check_says_what_a_night_would_do_and_changes_nothing(tmp_path: Path,
                                                               bare: TrialHome) -> None:
     assert "holds nothing new" in bare.crm("check").expect(0).out
-    home = chronicle("delivered").copy(tmp_path / "home")
+    home = make_sample_home(tmp_path / "home")
     for kind in ("orders", "customers", "fx_rates"):
         (home.landing / kind).mkdir()
         file = next((home.deliveries / kind).glob("*2026-11-17.csv"))
@@ -109,29 +110,12 @@ def test_a_night_of_an_empty_landing_folder_is_not_finished(bare: TrialHome,
     assert home.last_run()["outcome"] == "failed"
 
 
-@pytest.fixture(scope="module")
-def refused(chronicle: Teller, tmp_path_factory: pytest.TempPathFactory
-            ) -> tuple[TrialHome, Ended, str]:
-    """A home after a night that two checks refused, what was said, yesterday's hash."""
-    home = chronicle("first").copy(tmp_path_factory.mktemp("refused") / "home")
-    before = sha256(home.publication)
-    home.edit("home.yaml", "maximum_rejected_share: 0.5", "maximum_rejected_share: 0.05")
-    home.drop("customers/customers_2026-11-18.csv", ("customer_id", "valid_from", "city"),
-              [["C1000000001", "2026-11-01", "li.wei@example.com"],
-               *([f"C100000000{n}", "2026-11-01", "Wuhan"] for n in range(2, 10))])
-    home.drop("interactions/interactions_2026-11-18.csv",
-              ("interaction_id", "customer_id", "occurred_at", "type"),
-              [[f"I-{n}", "C1000000001", "2026-11-18 10:00:00" if n else "whenever", "visit"]
-               for n in range(4)])
-    return home, home.crm("run", "--date", SECOND), before
-
-
-def test_a_refused_night_leaves_yesterday_and_says_why(refused: tuple[TrialHome, Ended, str]
-                                                       ) -> None:
-    home, said, before = refused
-    said.expect(1)
-    assert sha256(home.publication) == before
-    last = [line for line in said.err.splitlines() if line.strip()][-3:]
+def test_a_refused_night_leaves_yesterday_and_says_why(chronicle: Teller) -> None:
+    home = chronicle("refused")
+    code, out, err = home.noted("refused")
+    assert code == 1
+    assert sha256(home.publication) == home.noted("yesterday")
+    last = [line for line in err.splitlines() if line.strip()][-3:]
     assert last[0] == "2 check(s) stop this publication; yesterday's stays:"
     assert last[1].startswith("- FAILED no_personal_text (1 rows): night.text_values: ")
     assert "table_name = customers" in last[1]
@@ -139,13 +123,12 @@ def test_a_refused_night_leaves_yesterday_and_says_why(refused: tuple[TrialHome,
     assert "Declare the id or column as personal in sources.yaml" in last[1]
     assert last[2].startswith("- FAILED rejected_share_within_bound (1 rows): night.load_ledger: ")
     assert "Read the reasons in rejected_rows" in last[2]
-    assert "li.wei@example.com" not in said.said
+    assert MISPLACED not in out + err
 
 
-def test_the_status_says_why_a_night_was_refused(refused: tuple[TrialHome, Ended, str]) -> None:
-    home, _, _ = refused
-    rows = home.query("select * from crm.pipeline_runs where job_name = 'nightly' "
-                      "order by started_at desc", home.status)
+def test_the_status_says_why_a_night_was_refused(chronicle: Teller) -> None:
+    home = chronicle("refused")
+    rows = home.query("select * from crm.pipeline_runs order by started_at desc", home.status)
     assert [row["outcome"] for row in rows] == ["refused", "published"]
     assert "no_personal_text" in rows[0]["message"]
     assert rows[0]["publication_id"] is None
@@ -156,32 +139,30 @@ def test_the_status_says_why_a_night_was_refused(refused: tuple[TrialHome, Ended
     rejected = home.query("select reason, masked_value from crm.rejected_rows where file_name = "
                           "'interactions/interactions_2026-11-18.csv'", home.status)
     assert rejected == [{"reason": "not_a_time", "masked_value": "xxxxxxxx"}]
-    assert b"li.wei@example.com" not in home.status.read_bytes()
+    assert MISPLACED.encode() not in home.status.read_bytes()
 
 
-def test_publishing_a_refused_candidate_alone_is_refused(refused: tuple[TrialHome, Ended, str]
-                                                         ) -> None:
-    home, _, before = refused
+def test_publishing_a_refused_candidate_alone_is_refused(home_after: Teller) -> None:
+    home = home_after("refused")
     said = home.dagster_materialize("key:crm/*", SECOND)
     assert said.code != 0
-    assert "no_personal_text" in said.said
-    assert sha256(home.publication) == before
+    assert "is not published: the gate says no: no_personal_text" in said.said
+    assert sha256(home.publication) == home.noted("yesterday")
     assert home.last_run()["outcome"] == "failed"
 
 
-def test_scores_alone_for_another_night_are_refused(refused: tuple[TrialHome, Ended, str]) -> None:
-    home, _, before = refused
+def test_scores_alone_for_another_night_are_refused(home_after: Teller) -> None:
+    home = home_after("refused")
     said = home.dagster_materialize(
         "key:scoring/degree_scores or key:scoring/crm_values or key:scoring/quadrant_labels",
         FIRST)
     assert said.code != 0
     assert f"the working tables hold the night of {SECOND}, not of {FIRST}" in said.said
-    assert sha256(home.publication) == before
+    assert sha256(home.publication) == home.noted("yesterday")
 
 
-def test_waivers_publish_and_are_published(refused: tuple[TrialHome, Ended, str],
-                                           tmp_path: Path) -> None:
-    home = refused[0].copy(tmp_path / "home")
+def test_waivers_publish_and_are_published(home_after: Teller) -> None:
+    home = home_after("refused")
     candidate = home.query("select candidate_id from crm.pipeline_runs where outcome = 'refused'",
                            home.status)[0]["candidate_id"]
 
@@ -192,7 +173,7 @@ def test_waivers_publish_and_are_published(refused: tuple[TrialHome, Ended, str]
     assert 'no check is called "rejected"' in approve("rejected").expect(2).err
     still = approve("rejected_share_within_bound").expect(1).err
     assert "1 check(s) stop this publication" in still
-    assert sha256(home.publication) == refused[2]
+    assert sha256(home.publication) == home.noted("yesterday")
     approve("no_personal_text").expect(0)
 
     waived = home.query("select check_name, waived_reason from crm.quality_results "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from nights.conftest import Teller
 from nights.homes import TrialHome
 

@@ -9,6 +9,7 @@ import time
 from datetime import date
 
 import pytest
+
 from nights.conftest import SECOND, Teller
 from nights.homes import PATIENCE_SECONDS, TrialHome, contents, ended, environment, sha256
 

@@ -150,10 +150,10 @@ class Workshop:
         configuration = home.configuration
         _prepare_night(engine, configuration)
         stores = home.stores
-        arguments = dbt_arguments(configuration.dbt_vars())
+        configured = dbt_arguments(configuration.dbt_vars())[-2:]
         environment = dbt_environment(stores.build, stores.raw, "1GB", 1,
                                       stores.limits.spill_folder, self.folder / "dbt")
-        for _ in engine.run_models(["run", *arguments[1:], "--select", "+customer_features"],
+        for _ in engine.run_models(["run", *configured, "--select", "+customer_features"],
                                    environment, DBT_PROJECT):
             pass
         return list(engine.frames_of(features_query(configuration), BATCH_ROWS))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-from pathlib import Path
 
 import pytest
 
@@ -60,7 +59,9 @@ def _drop_crafted_files(home: TrialHome) -> None:
         *CRAFTED_ORDERS,
         ("XO0", 1, "X-OTHER", "2026-11-18 10:00:00", "completed", 1, "9.00", "CNY")])
     home.drop("orders/orders_later_2026-11-23.csv", ORDER_HEADER, [
-        ("XO10", 1, "X-LATER", "2026-11-22 23:30:00", "completed", 1, "9.50", "CNY")])
+        # Half an hour into the 22nd where the shop is; the 21st in UTC.
+        ("XO10", 1, "X-LATER", "2026-11-22 00:30:00", "completed", 1, "9.50", "CNY"),
+        ("XO12", 1, "X-OPEN", "2026-11-22 10:00:00", "open", 1, "9.50", "CNY")])
     home.drop("customers/customers_crafted_2026-11-19.csv",
               ("customer_id", "customer_type", "email"), [
                   ("X-STAFF", "staff", ""), ("X-MERGED-1", "person", "merged@example.com")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+
 from nights.homes import TrialHome, real_home
 from real_data import exports
 

@@ -1,0 +1,89 @@
+"""What is declared is what readers find: tables, columns, order, types, values that are filled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from dagster_project.engine.status import STATUS_TABLES
+from dagster_project.engine.table import Table
+from dagster_project.publish.assets import PUBLISHED_TABLES
+from dagster_project.publish.tables import CUSTOMER_SCORES
+from dagster_project.scoring.score import score_columns
+from dagster_project.settings import Home
+from nights.conftest import Teller
+from nights.homes import TrialHome
+
+VIEWS = {"score_contributions"}
+Columns = list[tuple[str, str]]
+
+
+@pytest.fixture(scope="module")
+def home(chronicle: Teller) -> TrialHome:
+    """A home with two publications."""
+    return chronicle("second")
+
+
+def _declared(table: Table) -> Columns:
+    """Columns as the engine makes them from the declaration."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(table.ddl("main"))
+        return connection.execute(
+            "select column_name, data_type from duckdb_columns() order by column_index").fetchall()
+
+
+def _found(file: Path, name: str) -> Columns:
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return connection.execute(
+            "select column_name, data_type from duckdb_columns() "
+            "where table_name = ? order by column_index", [name]).fetchall()
+
+
+def _tables(file: Path, kind: str) -> set[str]:
+    with duckdb.connect(str(file), read_only=True) as connection:
+        return {row[0] for row in connection.execute(
+            "select table_name from information_schema.tables where table_type = ?",
+            [kind]).fetchall()}
+
+
+def test_the_publication_holds_the_declared_tables_and_no_others(home: TrialHome) -> None:
+    assert _tables(home.publication, "BASE TABLE") == {table.name for table in PUBLISHED_TABLES}
+    assert _tables(home.publication, "VIEW") == VIEWS
+
+
+def test_the_status_holds_the_declared_tables_and_no_others(home: TrialHome) -> None:
+    assert _tables(home.status, "BASE TABLE") == {table.name for table in STATUS_TABLES}
+
+
+@pytest.mark.parametrize("table", [table for table in PUBLISHED_TABLES
+                                   if table is not CUSTOMER_SCORES], ids=lambda table: table.name)
+def test_published_columns_are_the_declared_ones(home: TrialHome, table: Table) -> None:
+    assert _found(home.publication, table.name) == _declared(table)
+
+
+@pytest.mark.parametrize("table", STATUS_TABLES, ids=lambda table: table.name)
+def test_columns_of_the_status_are_the_declared_ones(home: TrialHome, table: Table) -> None:
+    assert _found(home.status, table.name) == _declared(table)
+
+
+def test_score_columns_are_the_declared_and_the_configured_ones(home: TrialHome) -> None:
+    found = dict(_found(home.publication, CUSTOMER_SCORES.name))
+    configured = {column.name: column.sql_type
+                  for column in score_columns(Home(home.folder).configuration)}
+    assert found == configured
+    assert dict(_declared(CUSTOMER_SCORES)).items() <= found.items()
+
+
+@pytest.mark.parametrize("table", PUBLISHED_TABLES, ids=lambda table: table.name)
+def test_required_columns_are_filled_and_keys_unique(home: TrialHome, table: Table) -> None:
+    for column in table.columns:
+        if column.is_required:
+            rows = home.query(f"select count(*) as n from crm.{table.name} "
+                              f"where {column.name} is null")
+            assert rows == [{"n": 0}], column.name
+    if table.key:
+        keys = ", ".join(table.key)
+        assert home.query(f"select {keys} from crm.{table.name} group by {keys} "
+                          "having count(*) > 1") == []
