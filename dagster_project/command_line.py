@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -216,27 +217,39 @@ def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None
         out.print(f"{night}: {_last_words(home, outcome.run_id)} (run {outcome.run_id})",
                   markup=False)
         return
-    words = "\n".join(outcome.causes) or "the run ended without a word"
-    was_refused = _outcome_of(home, outcome.run_id)[0] == "refused"
+    run = _record_of(home, outcome.run_id)
     err.print(f"{night}: {job} failed; nothing was published. Run {outcome.run_id}, also in "
               f"{home.warehouse / 'status.duckdb'}", markup=False)
-    raise _fail(words, REFUSED if was_refused else NOT_FINISHED)
+    if run.outcome == "refused":
+        err.print(f"If an alarm is false: crm-value --home {home.folder} approve --candidate "
+                  f"{run.candidate_id} --waive CHECK --reason WHY", markup=False)
+    raise _fail("\n".join(outcome.causes) or "the run ended without a word",
+                REFUSED if run.outcome == "refused" else NOT_FINISHED)
 
 
-def _outcome_of(home: Home, run_id: str) -> tuple[str, int | None]:
-    """Outcome and publication of a run, from the status."""
+@dataclass(frozen=True)
+class _RunRecord:
+    """What the status says of one run."""
+
+    outcome: str = "failed"
+    candidate_id: str | None = None
+    publication_id: int | None = None
+
+
+def _record_of(home: Home, run_id: str) -> _RunRecord:
     if not home.stores.status.exists():
-        return "failed", None
+        return _RunRecord()
     with home.stores.open(home.stores.status, read_only=True) as connection:
         row = connection.execute(
-            "select outcome, publication_id from pipeline_runs where run_id = ?", [run_id]
-        ).fetchone()
-    return (row[0], row[1]) if row else ("failed", None)
+            "select outcome, candidate_id, publication_id from pipeline_runs where run_id = ?",
+            [run_id]).fetchone()
+    return _RunRecord(*row) if row else _RunRecord()
 
 
 def _last_words(home: Home, run_id: str) -> str:
-    outcome, publication_id = _outcome_of(home, run_id)
-    return f"{outcome}, publication {publication_id}" if publication_id else outcome
+    run = _record_of(home, run_id)
+    return (f"{run.outcome}, publication {run.publication_id}" if run.publication_id
+            else run.outcome)
 
 
 def _show_publication(home: Home) -> None:

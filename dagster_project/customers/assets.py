@@ -2,11 +2,14 @@
 
 import threading
 from collections.abc import Iterator, Mapping
+from functools import cached_property
+from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from packaging.version import Version
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
@@ -169,5 +172,16 @@ def build_customers(context: dg.AssetExecutionContext, dbt: DbtCliResource,
                        target_path=target).stream()
 
 
-DBT_RESOURCE = DbtCliResource(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT),
+class InstalledDbt(DbtCliResource):  # type: ignore[misc]
+    """The dbt of this environment, whose version is known without asking it.
+
+    Asking starts a process of seconds that also looks on the network for newer releases.
+    """
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(version("dbt-core"))
+
+
+DBT_RESOURCE = InstalledDbt(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT),
                               dbt_executable=dbt_executable())

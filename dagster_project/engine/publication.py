@@ -54,6 +54,7 @@ class CandidateContent:
         key_changes: old_customer_key, new_customer_key, reason since the previous publication.
         run_id, staged_at: run metadata.
         daily_history_nights: nights of history kept day by day.
+        replayed: number and revision of the publication that is made again; None: a new one.
     """
 
     night: Mapping[str, Any]
@@ -65,6 +66,7 @@ class CandidateContent:
     run_id: str
     staged_at: datetime
     daily_history_nights: int
+    replayed: tuple[int, int] | None = None
 
 
 def stage_publication(stores: Stores, content: CandidateContent) -> Path:
@@ -75,8 +77,7 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
     target = stores.candidate(content.night["candidate_id"])
     shutil.rmtree(target.parent, ignore_errors=True)
     target.parent.mkdir(parents=True)
-    is_replay = bool(content.night["replay_of_publication_id"])
-    if stores.publication.exists() and not is_replay:
+    if stores.publication.exists() and content.replayed is None:
         shutil.copyfile(stores.publication, target)
     with stores.open(None, build=(stores.build, "READ_ONLY"), raw=(stores.raw, "READ_ONLY"),
                      vault=(stores.vault, "READ_ONLY")) as connection:
@@ -108,8 +109,8 @@ def _add_publication(connection: duckdb.DuckDBPyConnection,
     ).fetchone()
     assert row is not None
     publication_id, revision, is_current = row
-    if night["replay_of_publication_id"]:
-        publication_id = night["replay_of_publication_id"]
+    if content.replayed is not None:
+        publication_id, revision = content.replayed
     if is_current:
         connection.execute("update publication set is_current = false")
     values = {
@@ -145,9 +146,11 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
     }.items():
         _replace_table(connection, name, query)
     connection.register("strategies_in", content.strategies)
+    # A frame has no types of its own.
+    typed = ", ".join(f"cast({column.name} as {column.type}) as {column.name}"
+                      for column in STRATEGIES.columns)
     _replace_table(connection, "strategies",
-                   f"select {', '.join(STRATEGIES.column_names)} from strategies_in "
-                   f"order by position")
+                   f"select {typed} from strategies_in order by position")
     connection.unregister("strategies_in")
     _replace_table(connection, "segment_kpis", _segment_kpis_query())
     _replace_table(

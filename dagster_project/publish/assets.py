@@ -26,6 +26,7 @@ from dagster_project.engine.publication import (
     switch,
 )
 from dagster_project.ingest.assets import column_schema
+from dagster_project.publish.publications import file_of
 from dagster_project.publish.tables import CURRENT_TABLES, HISTORY_TABLES, RUN_TABLES
 from dagster_project.quality.approval import read_approval, suite_hash, verify_approval
 from dagster_project.resources import HomeResource, RunSession, require_inputs
@@ -61,6 +62,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         key_changes=_key_changes(session, inputs),
         run_id=session.run_id, staged_at=_utc_now(),
         daily_history_nights=session.home.settings.daily_history_nights,
+        replayed=_replayed(session, inputs),
     ))
     drop_old_candidates(session.home.stores)
     session.candidate_id = inputs.candidate_id
@@ -68,6 +70,16 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         "candidate_id": inputs.candidate_id, "bytes": path.stat().st_size,
         "is_published": False,
     })
+
+
+def _replayed(session: RunSession, inputs: NightInputs) -> tuple[int, int] | None:
+    """Number and revision of the publication that this night makes again."""
+    number = inputs.replay_of_publication_id
+    if number is None:
+        return None
+    frame = session.engine.read_current(
+        "publication", "select revision from crm.publication where publication_id = ?", [number])
+    return number, int(frame["revision"].iloc[0])
 
 
 def strategies(configuration: Configuration) -> pd.DataFrame:
@@ -178,15 +190,12 @@ def _require_successor(session: RunSession, inputs: NightInputs) -> None:
 def _finish_replay(session: RunSession, path: Path, publication_id: int) -> str:
     """Compare a replay with what was published then; what came of it, in words."""
     stores = session.home.stores
-    frame = session.engine.read_current(
-        "publication", "select max(publication_id) as last from crm.publication")
-    is_last = int(frame["last"].iloc[0]) == publication_id
-    published = stores.publication if is_last else stores.kept_publication(publication_id)
+    published = file_of(stores, publication_id)
     words = f"publication {publication_id} was made again"
-    if not is_last:
+    if published != stores.publication:
         words += f", as {keep_replay(stores, path, publication_id)}"
-    if not published.exists():
-        return words + "; the publication itself is no longer kept, so nothing was compared"
+    if published is None:
+        return words + "; no file holds its tables any more, so nothing was compared"
     tables = [table.name for table in CURRENT_TABLES]
     then, now = (fingerprints_of(file) for file in (published, path))
     differing = [name for name in tables if name in then and then[name] != now.get(name)]

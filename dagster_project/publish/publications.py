@@ -111,6 +111,17 @@ def _files_of_date(stores: Stores, night: date) -> dict[int, Path]:
     return found
 
 
+def file_of(stores: Stores, publication_id: int) -> Path | None:
+    """The warehouse or the kept file whose current tables are of a publication; None: no such."""
+    kept = sorted(stores.kept.glob(f"{PUBLICATION.name}-*.duckdb"))
+    for path in (stores.publication, *kept):
+        if path.exists() and read_rows(
+            stores, path, "select 1 as found from publication "
+                          "where is_current and publication_id = ?", [publication_id]):
+            return path
+    return None
+
+
 def dates_in_words(dates: Sequence[date]) -> str:
     """Dates as spans: `2026-11-01 to 2026-11-03, 2026-11-07`, written with `..` for `to`."""
     spans: list[list[date]] = []

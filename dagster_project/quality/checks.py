@@ -68,6 +68,7 @@ def audit(session: RunSession) -> GateReport:
             ),
         ),
         refused_files=tuple(session.refused_of_night(inputs).items()),
+        is_replay=inputs.replay_of_publication_id is not None,
         memory_limit=stores.limits.memory, threads=stores.limits.threads,
     )
     session.candidate_id = inputs.candidate_id

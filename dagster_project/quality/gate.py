@@ -48,6 +48,7 @@ AUDIT_EXPECTED = Table(
     (
         Column("candidate_id", "VARCHAR", "The candidate that is judged.", True),
         Column("known_load_seq", "INTEGER", "Last load of the night (K).", True),
+        Column("is_replay", "BOOLEAN", "An earlier publication is made again, on its own.", True),
     ),
 )
 REFUSED_FILES = Table(
@@ -163,6 +164,7 @@ def audit_candidate(
     secret: bytes,
     bounds: Bounds = Bounds(),
     refused_files: Sequence[tuple[str, str]] = (),
+    is_replay: bool = False,
     memory_limit: str | None = None,
     threads: int | None = None,
 ) -> GateReport:
@@ -178,6 +180,7 @@ def audit_candidate(
         secret: of the home; signs the approval.
         bounds: of the home.
         refused_files: (name, reason) of files of this night that were refused whole.
+        is_replay: the candidate is an earlier publication made again; its file holds no other.
         memory_limit: of the engine, for example "2GB"; None: its default.
         threads: of the engine; None: its default.
 
@@ -195,7 +198,8 @@ def audit_candidate(
     waivers = read_waivers(candidate.parent)
     with open_audit(
         candidate, raw, after_load_seq=after_load_seq, known_load_seq=known_load_seq,
-        facts=audit_facts(candidate_id, known_load_seq, bounds, refused_files),
+        facts=audit_facts(candidate_id, known_load_seq, bounds, refused_files,
+                          is_replay=is_replay),
         memory_limit=memory_limit, threads=threads,
     ) as audit:
         fingerprints = audit.fingerprints(without=RUN_TABLE_NAMES)
@@ -212,12 +216,12 @@ def audit_candidate(
 
 def audit_facts(
     candidate_id: str, known_load_seq: int, bounds: Bounds,
-    refused_files: Sequence[tuple[str, str]],
+    refused_files: Sequence[tuple[str, str]], *, is_replay: bool = False,
 ) -> list[tuple[Table, Sequence[tuple[Any, ...]]]]:
     """The small tables of `night` that the invariants compare with."""
     return [
         (AUDIT_BOUNDS, [(bounds.rejected_share, bounds.held_share, bounds.kept_share)]),
-        (AUDIT_EXPECTED, [(candidate_id, known_load_seq)]),
+        (AUDIT_EXPECTED, [(candidate_id, known_load_seq, is_replay)]),
         (REFUSED_FILES, list(refused_files)),
         (PERMITTED_TEXTS, list(bounds.permitted_texts)),
     ]
