@@ -234,6 +234,7 @@ class _RunRecord:
     outcome: str = "failed"
     candidate_id: str | None = None
     publication_id: int | None = None
+    message: str = ""
 
 
 def _record_of(home: Home, run_id: str) -> _RunRecord:
@@ -241,15 +242,17 @@ def _record_of(home: Home, run_id: str) -> _RunRecord:
         return _RunRecord()
     with home.stores.open(home.stores.status, read_only=True) as connection:
         row = connection.execute(
-            "select outcome, candidate_id, publication_id from pipeline_runs where run_id = ?",
+            "select outcome, candidate_id, publication_id, message from pipeline_runs "
+            "where run_id = ?",
             [run_id]).fetchone()
     return _RunRecord(*row) if row else _RunRecord()
 
 
 def _last_words(home: Home, run_id: str) -> str:
     run = _record_of(home, run_id)
-    return (f"{run.outcome}, publication {run.publication_id}" if run.publication_id
-            else run.outcome)
+    if run.outcome == "published":
+        return f"published, publication {run.publication_id}"
+    return run.message or run.outcome
 
 
 def _show_publication(home: Home) -> None:
@@ -296,18 +299,16 @@ def recalibrate(context: typer.Context, night: Night) -> None:
 
 @app.command()
 def rebuild(context: typer.Context) -> None:
-    """Delete the build and make the last publication again from raw; say whether it is equal."""
+    """Delete the build and make the current tables again from raw; say whether they are equal."""
     home = _ready_home(context)
     if not home.stores.publication.exists():
         raise _fail("nothing was published yet; run a night first: crm-value run", WRONG_INPUT)
     with home.stores.open(home.stores.publication, read_only=True) as connection:
         row = connection.execute("select publication_id, as_of_date from crm.publication "
-                                 "order by publication_id desc limit 1").fetchone()
+                                 "where is_current").fetchone()
     assert row is not None
     home.stores.build.unlink(missing_ok=True)
     _run(home, "replay", row[1], {"prepare_night": {"known_at_publication": row[0]}})
-    out.print(f"Publication {row[0]} of {row[1]} was made again from raw and is equal.",
-              markup=False)
 
 
 @app.command()

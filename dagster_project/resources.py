@@ -43,6 +43,7 @@ class RunSession:
     publication_id: int | None = None
     results: pd.DataFrame | None = None
     is_refused: bool = False
+    replay_words: str = ""
 
     def record(self, message: str, outcome: str, ended_at: datetime | None) -> dict[str, object]:
         """The row of pipeline_runs."""
@@ -133,7 +134,8 @@ def _utc_now() -> datetime:
 def _write_record(context: dg.InitResourceContext, session: RunSession) -> None:
     failures = failure_texts(context.instance, session.run_id) if context.instance else []
     if session.publication_id is not None and not failures:
-        outcome, message = "published", ""
+        outcome = "made_again" if session.replay_words else "published"
+        message = session.replay_words
     elif session.is_refused:
         outcome, message = "refused", "\n".join(failures)
     else:

@@ -143,7 +143,8 @@ def publish_candidate(context: dg.AssetExecutionContext,
     # What was written since the approval must not have touched what was approved.
     verify(session, inputs)
     if inputs.replay_of_publication_id:
-        context.log.info(_finish_replay(session, path, inputs.replay_of_publication_id))
+        session.replay_words = _finish_replay(session, path, inputs.replay_of_publication_id)
+        context.log.info(session.replay_words)
     else:
         _require_successor(session, inputs)
         switch(stores, path, keep=session.home.settings.keep_publications)

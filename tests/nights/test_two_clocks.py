@@ -26,6 +26,12 @@ def _publications(home: TrialHome) -> list[tuple[int, date, int, bool]]:
             for row in rows]
 
 
+def _require_made_again(home: TrialHome, publication_id: int) -> None:
+    run = home.last_run()
+    assert (run["outcome"], run["publication_id"]) == ("made_again", publication_id)
+    assert f"{len(CURRENT_TABLES)} current tables are equal" in run["message"]
+
+
 def test_a_second_identical_run_changes_no_published_row(home_after: Teller) -> None:
     home = home_after("second")
     before, publications = contents(home.publication), _publications(home)
@@ -34,7 +40,7 @@ def test_a_second_identical_run_changes_no_published_row(home_after: Teller) -> 
 
     assert contents(home.publication) == before
     assert _publications(home) == publications
-    assert f"{SECOND}: published, publication 2" in said
+    assert f"{SECOND}: publication 2 was made again: 6 current tables are equal" in said
 
 
 def test_late_rows_make_a_revision_and_leave_the_first_readable(chronicle: Teller) -> None:
@@ -70,12 +76,12 @@ def test_a_replay_equals_what_was_published_then(home_after: Teller) -> None:
     home = home_after("all")
     before = contents(home.publication)
 
-    said = home.crm("run", "--date", SECOND, "--known-at", "2").expect(0).said
+    home.crm("run", "--date", SECOND, "--known-at", "2").expect(0)
 
     replayed = home.folder / "warehouse" / "replays" / "publication-000002.duckdb"
     assert _current(replayed) == _current(home.kept(2))
     assert contents(home.publication) == before
-    assert "published, publication 2" in said
+    assert f"publication 2 was made again, as {replayed}: 6 current tables are equal" in said
 
 
 def test_a_rebuild_makes_the_last_publication_again(home_after: Teller) -> None:
@@ -84,7 +90,7 @@ def test_a_rebuild_makes_the_last_publication_again(home_after: Teller) -> None:
 
     said = home.crm("rebuild").expect(0).out
 
-    assert f"Publication 6 of {LAST} was made again from raw and is equal." in said
+    assert f"{LAST}: publication 6 was made again: 6 current tables are equal" in said
     assert contents(home.publication) == before
 
 
