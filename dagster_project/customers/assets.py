@@ -1,7 +1,7 @@
 """The night's inputs, the map of identities, and the dbt models, as assets."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -173,14 +173,19 @@ def build_customers(context: dg.AssetExecutionContext, dbt: DbtCliResource,
 
 
 class InstalledDbt(DbtCliResource):  # type: ignore[misc]
-    """The dbt of this environment, whose version is known without asking it.
+    """The dbt of this environment: neither asked for its version nor set up a second time here.
 
-    Asking starts a process of seconds that also looks on the network for newer releases.
+    Asking starts a process of seconds that also looks on the network for newer releases. The
+    adapter that would be set up in this process serves row counts, for which it would hold the
+    build that dbt's own process writes.
     """
 
     @cached_property
     def _cli_version(self) -> Version:
         return Version(version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:
+        return None
 
 
 DBT_RESOURCE = InstalledDbt(project_dir=str(DBT_PROJECT), profiles_dir=str(DBT_PROJECT),
