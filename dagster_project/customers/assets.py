@@ -172,7 +172,7 @@ def build_customers(context: dg.AssetExecutionContext, dbt: DbtCliResource,
                        target_path=target).stream()
 
 
-class InstalledDbt(DbtCliResource):  # type: ignore[misc]
+class InstalledDbt(DbtCliResource):
     """The dbt of this environment: neither asked for its version nor set up a second time here.
 
     Asking starts a process of seconds that also looks on the network for newer releases. The
@@ -184,7 +184,9 @@ class InstalledDbt(DbtCliResource):  # type: ignore[misc]
     def _cli_version(self) -> Version:
         return Version(version("dbt-core"))
 
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:
+    def _initialize_dbt_core_adapter(  # type: ignore[override]
+        self, args: Sequence[str]
+    ) -> None:
         return None
 
 
