@@ -70,10 +70,10 @@ dev: $(READY) ## Dagster's web page and nightly schedule over one home (CRM_HOME
 # --- keep it right -----------------------------------------------------------------------------
 
 test: $(READY) ## all tests that need nothing but the project
-	$(NO_HOME) $(BIN)/python -m pytest -n 2 -m "not real_data"
+	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not real_data"
 
 test-real: $(READY) ## tests over exports other people made, in ../shared/data
-	$(NO_HOME) $(BIN)/python -m pytest -n 2 -m real_data
+	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m real_data
 
 # Loading the definitions parses dbt's models, with warnings as errors.
 lint: $(READY) ## style, types, SQL style, Dagster's definitions, dbt's models
