@@ -188,6 +188,8 @@ def run(
         raise _fail(f"--to {until} lies before --from {begin}", WRONG_INPUT)
     nights = [begin + timedelta(days=day) for day in range((until - begin).days + 1)]
     _require_nights(nights)
+    if known_at:
+        _require_publication(home, known_at, begin)
     for one in nights:
         if known_at:
             _run(home, "replay", one, {"prepare_night": {"known_at_publication": known_at}})
@@ -207,6 +209,22 @@ def _require_nights(nights: list[date]) -> None:
         raise _fail(str(error), WRONG_INPUT) from None
 
 
+def _require_publication(home: Home, publication_id: int, night: date) -> None:
+    """Exit with 2 unless the publication was one of this night and can be made again."""
+    import pandas as pd
+
+    from dagster_project.customers.night import UnknownPublication, replay_inputs
+    from dagster_project.publish.publications import all_publications
+
+    if not home.stores.publication.exists():
+        raise _fail("nothing was published yet; run a night first: crm-value run", WRONG_INPUT)
+    publications = pd.DataFrame(all_publications(home.stores)).sort_values("publication_id")
+    try:
+        replay_inputs(publications, publication_id, night)
+    except UnknownPublication as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+
+
 def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None) -> None:
     """Run one job; exits with 1 or 3 unless it published."""
     from dagster_project.automation.runs import run_job
@@ -218,8 +236,10 @@ def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None
                   markup=False)
         return
     run = _record_of(home, outcome.run_id)
-    err.print(f"{night}: {job} failed; nothing was published. Run {outcome.run_id}, also in "
-              f"{home.warehouse / 'status.duckdb'}", markup=False)
+    # A run that never got the home's lock stands in Dagster's history alone.
+    also = f", also in {home.stores.status}" if run.is_recorded else ""
+    err.print(f"{night}: {job} failed; nothing was published. Run {outcome.run_id}{also}",
+              markup=False)
     if run.outcome == "refused":
         err.print(f"If an alarm is false: crm-value --home {home.folder} approve --candidate "
                   f"{run.candidate_id} --waive CHECK --reason WHY", markup=False)
@@ -235,6 +255,7 @@ class _RunRecord:
     candidate_id: str | None = None
     publication_id: int | None = None
     message: str = ""
+    is_recorded: bool = False
 
 
 def _record_of(home: Home, run_id: str) -> _RunRecord:
@@ -245,7 +266,7 @@ def _record_of(home: Home, run_id: str) -> _RunRecord:
             "select outcome, candidate_id, publication_id, message from pipeline_runs "
             "where run_id = ?",
             [run_id]).fetchone()
-    return _RunRecord(*row) if row else _RunRecord()
+    return _RunRecord(row[0], row[1], row[2], row[3], is_recorded=True) if row else _RunRecord()
 
 
 def _last_words(home: Home, run_id: str) -> str:

@@ -78,6 +78,12 @@ def test_a_replay_equals_what_was_published_then(home_after: Teller) -> None:
     assert f"publication 2 was made again, as {replayed}: 6 current tables are equal" in said
 
 
+def test_a_replay_of_what_was_never_published_is_a_wrong_argument(chronicle: Teller) -> None:
+    home = chronicle("second")
+    said = home.crm("run", "--date", SECOND, "--known-at", "99").expect(2).said
+    assert "there is no publication 99" in said
+
+
 def test_a_rebuild_makes_the_last_publication_again(home_after: Teller) -> None:
     home = home_after("all")
     before = contents(home.publication)
