@@ -46,7 +46,9 @@ class EmbeddedEngine:
         with stores.open(None, raw=(stores.raw, "READ_WRITE"),
                          vault=(stores.vault, "READ_WRITE")) as connection:
             prepare_stores(connection)
-            _prove_secret(connection, secret)
+            if _kept_proof(connection, "vault") is None:
+                connection.execute("insert into vault.home_key values (?)", [_proof(secret)])
+        require_secret(stores, secret)
 
     def path_of(self, area: str) -> Path:
         """File of one of AREAS."""
@@ -170,18 +172,32 @@ class EmbeddedEngine:
         return rows
 
 
-def _prove_secret(connection: duckdb.DuckDBPyConnection, secret: bytes) -> None:
-    """Keep the proof of the secret with which the home began; later ones must match it."""
-    proof = hmac.new(secret, b"home key", hashlib.sha256).hexdigest()
-    kept = connection.execute("select proof from vault.home_key").fetchone()
-    if kept is None:
-        connection.execute("insert into vault.home_key values (?)", [proof])
-    elif not hmac.compare_digest(str(kept[0]), proof):
+def require_secret(stores: Stores, secret: bytes) -> None:
+    """Raise unless the home was made with this secret; opens the vault read-only.
+
+    Raises:
+        WrongSecret: it was made with another.
+        StoreUnreadable: a run has the vault open.
+    """
+    with stores.open(stores.vault, read_only=True) as connection:
+        kept = _kept_proof(connection)
+    if kept is None or not hmac.compare_digest(kept, _proof(secret)):
         raise WrongSecret(
             "CRM_HOME_SECRET is not the secret this home was made with: every customer would get "
             "another identity. Set the first secret again; if it is lost, make a new home and "
             "load the exports there."
         )
+
+
+def _kept_proof(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> str | None:
+    """Proof of the secret with which the home began; None: it has just been made."""
+    table = f"{catalog}.home_key" if catalog else "home_key"
+    row = connection.execute(f"select proof from {table}").fetchone()
+    return None if row is None else str(row[0])
+
+
+def _proof(secret: bytes) -> str:
+    return hmac.new(secret, b"home key", hashlib.sha256).hexdigest()
 
 
 class WrongSecret(Exception):

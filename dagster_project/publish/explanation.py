@@ -23,7 +23,7 @@ from dagster_project.customers.identities import (
     edge_parameters,
     identity_token,
 )
-from dagster_project.engine.embedded import EmbeddedEngine, WrongSecret
+from dagster_project.engine.embedded import WrongSecret, require_secret
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.publish.absence import Search, absence_lines
 from dagster_project.publish.publications import (
@@ -242,8 +242,8 @@ class _Question:
             return lines
         if self.published.file is None and not self._is_in_history():
             return [self._about_publication("gone")]
-        # What is not found by a wrong secret is not absent: the engine proves the secret.
-        EmbeddedEngine(self.home.stores, self.home.secret)
+        # What is not found by a wrong secret is not absent.
+        require_secret(self.home.stores, self.home.secret)
         members = [identity for identity, key in self.customer_map.items() if key in keys]
         return absence_lines(Search(
             self.home, self.published, self.configuration, self.asked,

@@ -22,9 +22,6 @@ from dagster_project.settings import SAMPLE_SECRET, Home
 from nights.homes import ORDER_HEADER, TrialHome
 from publish.conftest import FIRST, LAST
 
-# One home is asked by all; the engine lets one process at a time open it.
-pytestmark = pytest.mark.xdist_group("explained")
-
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
