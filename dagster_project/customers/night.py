@@ -142,17 +142,20 @@ def replay_inputs(publications: pd.DataFrame, publication_id: int,
 
 
 def repeated_publication(inputs: NightInputs, publications: pd.DataFrame) -> int | None:
-    """The last publication, if it was made from what this night would be made from.
+    """The newest publication of D, if it was made from what this night would be made from.
 
     Running such a night again must give the same tables; it is made again and compared, and
-    nothing new is published.
+    nothing new is published. So running a range of nights a second time makes no revisions.
     """
     if publications.empty:
         return None
-    last = publications.sort_values("publication_id").iloc[-1]
+    dates = pd.to_datetime(publications["as_of_date"]).dt.date
+    of_date = publications[(dates == inputs.as_of_date).to_numpy()]
+    if of_date.empty:
+        return None
+    last = of_date.sort_values("publication_id").iloc[-1]
     same = (
-        pd.Timestamp(last["as_of_date"]).date() == inputs.as_of_date
-        and last["known_load_seq"] == inputs.known_load_seq
+        last["known_load_seq"] == inputs.known_load_seq
         and last["config_hash"] == inputs.config_hash
         and last["reference_id"] == inputs.reference_id
         and last["method_version"] == inputs.method_version

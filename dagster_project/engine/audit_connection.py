@@ -228,6 +228,22 @@ def fingerprints_of(candidate: Path, without: Collection[str] = ()) -> dict[str,
         return _fingerprints(connection, frozenset(without))
 
 
+def history_fingerprint(publication: Path, publication_id: int) -> dict[str, Any]:
+    """Fingerprint the rows that `customer_score_history` of a file holds of one publication.
+
+    Returns:
+        {"rows_n": 3, "hash_sum": "123"}; no rows where they fell out of history.
+    """
+    _must_exist(publication)
+    with duckdb.connect(str(publication), read_only=True) as connection:
+        row = connection.execute(
+            "select count(*), coalesce(sum(hash(h)), 0)::varchar "
+            "from customer_score_history as h where publication_id = ?", [publication_id]
+        ).fetchone()
+    assert row is not None, "an aggregate returns one row"
+    return {"rows_n": row[0], "hash_sum": row[1]}
+
+
 def _must_exist(path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist, so it cannot be audited")

@@ -117,8 +117,7 @@ def tables_document(configuration: Configuration) -> str:
     Args:
         configuration: whose indicators and composites `customer_scores` has.
     """
-    rejected = (REJECTED_ROWS,)
-    known = {table.name for table in (*RUN_TABLES, *rejected)}
+    known = {table.name for table in (*RUN_TABLES, REJECTED_ROWS)}
     parts = [
         _head("Published tables"),
         "Names are the contract with readers; a change stands in `CHANGELOG.md` as old -> new. "
@@ -130,7 +129,7 @@ def tables_document(configuration: Configuration) -> str:
         "Named `crm.<table>`, after the file. Replaced by every publication whose date is not "
         "older than the current one.",
         *(_score_table(configuration) if table is CUSTOMER_SCORES else _table(table)
-          for table in (*CURRENT_TABLES, *rejected, SCORE_CONTRIBUTIONS)),
+          for table in (*CURRENT_TABLES, SCORE_CONTRIBUTIONS)),
         "## History: `warehouse/crm.duckdb`",
         "Grown by every publication.",
         *map(_table, HISTORY_TABLES),

@@ -4,13 +4,13 @@ This is the contract with readers. A change stands in CHANGELOG.md as old -> new
 Indicator and composite columns of `customer_scores` follow the home's crm.yaml:
 `<indicator>__value`, `<indicator>__score`, of survey indicators `<indicator>__n`, `<composite>`,
 `<composite>__coverage`, `<composite>__<part>__weight`, `<composite>__<part>__contribution`.
-`rejected_rows` is published as `ingest/tables.py` declares it; `score_contributions` is a view
-over `customer_scores`.
+`score_contributions` is a view over `customer_scores`.
 """
 
 from __future__ import annotations
 
 from dagster_project.engine.table import Column, Table
+from dagster_project.ingest.tables import REJECTED_ROWS
 
 KEY = "UUID"
 SUM = "DECIMAL(38,4)"
@@ -259,7 +259,7 @@ PIPELINE_RUNS = Table(
 
 # Replaced by every publication whose D is not older than the current one.
 CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, STRATEGIES,
-                  RECONCILIATION)
+                  RECONCILIATION, REJECTED_ROWS)
 # Grown by every publication.
 HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, CUSTOMER_KEY_CHANGES, SCORING_REFERENCE,
                   CONFIGURATIONS, PUBLICATION)

@@ -86,12 +86,21 @@ def publications(**changes: object) -> pd.DataFrame:
     return pd.DataFrame([{**row, **changes}])
 
 
-def test_a_night_of_the_same_inputs_is_a_repetition_of_the_last_publication():
+def test_a_night_of_the_same_inputs_is_a_repetition_of_its_publication():
     inputs = chosen(references(("r", D, 1, "conf")))
     assert repeated_publication(inputs, publications()) == 3
     for changes in ({"known_load_seq": 8}, {"config_hash": "x"}, {"reference_id": "x"},
                     {"method_version": "0"}, {"as_of_date": pd.Timestamp("2026-11-19")}):
         assert repeated_publication(inputs, publications(**changes)) is None
+
+
+def test_only_the_newest_publication_of_a_date_is_repeated():
+    """Whatever was published of other dates since; what was restated does not count any more."""
+    inputs = chosen(references(("r", D, 1, "conf")))
+    later = publications(publication_id=5, as_of_date=pd.Timestamp("2026-11-21"))
+    assert repeated_publication(inputs, pd.concat([publications(), later])) == 3
+    restated = publications(publication_id=4, known_load_seq=8)
+    assert repeated_publication(inputs, pd.concat([publications(), restated])) is None
 
 
 def test_a_replay_has_the_inputs_of_its_publication():

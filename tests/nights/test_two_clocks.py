@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dagster_project.engine.audit_connection import fingerprints_of
 from dagster_project.publish.tables import CURRENT_TABLES
-from nights.conftest import LATE_AMOUNT, SECOND, Teller, deliver_late_order
+from nights.conftest import FIRST, LATE_AMOUNT, SECOND, Teller, deliver_late_order
 from nights.homes import TrialHome, contents
 
 LAST = "2026-11-20"
@@ -27,14 +27,20 @@ def _publications(home: TrialHome) -> list[tuple[int, date, int, bool]]:
 
 
 def test_a_second_identical_run_changes_no_published_row(home_after: Teller) -> None:
-    home = home_after("second")
+    """The 18th is current; of the 17th, restated beside it, history alone is left."""
+    home = home_after("late")
     before, publications = contents(home.publication), _publications(home)
+    customers = home.query("select count(*) as n from crm.customer_score_history "
+                           "where publication_id = 3")[0]["n"]
 
-    said = home.night(SECOND).said
+    said = home.crm("run", "--from", FIRST, "--to", SECOND).expect(0).said
 
     assert contents(home.publication) == before
     assert _publications(home) == publications
-    assert f"{SECOND}: publication 2 was made again: 6 current tables are equal" in said
+    assert (f"{FIRST}: publication 3 was made again: its {customers} rows of "
+            f"customer_score_history are equal") in said
+    assert f"{SECOND}: publication 4 was made again: 7 current tables are equal" in said
+    assert not (home.folder / "warehouse" / "replays").exists()
 
 
 def test_late_rows_make_a_revision_and_leave_the_first_readable(chronicle: Teller) -> None:
@@ -75,7 +81,7 @@ def test_a_replay_equals_what_was_published_then(home_after: Teller) -> None:
     replayed = home.folder / "warehouse" / "replays" / "publication-000002.duckdb"
     assert _current(replayed) == _current(home.kept(2))
     assert contents(home.publication) == before
-    assert f"publication 2 was made again, as {replayed}: 6 current tables are equal" in said
+    assert f"publication 2 was made again, as {replayed}: 7 current tables are equal" in said
 
 
 def test_a_replay_of_what_was_never_published_is_a_wrong_argument(chronicle: Teller) -> None:
@@ -90,7 +96,7 @@ def test_a_rebuild_makes_the_last_publication_again(home_after: Teller) -> None:
 
     said = home.crm("rebuild").expect(0).out
 
-    assert f"{LAST}: publication 6 was made again: 6 current tables are equal" in said
+    assert f"{LAST}: publication 6 was made again: 7 current tables are equal" in said
     assert contents(home.publication) == before
 
 
