@@ -11,9 +11,9 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -74,12 +74,30 @@ def _ready_home(context: typer.Context) -> Home:
     except (HomeMissing, SecretMissing, ConfigurationError) as error:
         raise _fail(str(error), WRONG_INPUT) from None
     enter(home)
+    _require_secret(home)
     return home
+
+
+def _require_secret(home: Home) -> None:
+    """Exit with 2 if the home was made with another secret, before anything is started."""
+    if not home.stores.vault.exists():
+        return
+    from dagster_project.engine.embedded import WrongSecret, require_secret
+    from dagster_project.engine.stores import StoreUnreadable
+
+    try:
+        require_secret(home.stores, home.secret)
+    except WrongSecret as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    except StoreUnreadable:
+        # A run has the vault; whoever goes on to write proves the secret then.
+        pass
 
 
 def _date(text: str, option: str) -> date:
     try:
-        return date.fromisoformat(text)
+        # Not fromisoformat, which takes other ways of writing it, too.
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError:
         raise _fail(f"{option} {text}: is no date; write YYYY-MM-DD, for example 2026-11-20",
                     WRONG_INPUT) from None
@@ -171,9 +189,10 @@ def run(
                                        help="First of several nights.")] = "",
     last: Annotated[str, typer.Option("--to", metavar="YYYY-MM-DD",
                                       help="Last of several nights.")] = "",
-    known_at: Annotated[int, typer.Option(
-        "--known-at", metavar="PUBLICATION",
-        help="Replay with what was known at this publication.")] = 0,
+    known_at: Annotated[int | None, typer.Option(
+        "--known-at", metavar="PUBLICATION", min=1,
+        help="Replay with what was known at this publication, a number of table publication.",
+    )] = None,
 ) -> None:
     """Run the night: load, build, score, audit, publish."""
     home = _ready_home(context)
@@ -241,8 +260,9 @@ def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None
     err.print(f"{night}: {job} failed; nothing was published. Run {outcome.run_id}{also}",
               markup=False)
     if run.outcome == "refused":
-        err.print(f"If an alarm is false: crm-value --home {home.folder} approve --candidate "
-                  f"{run.candidate_id} --waive CHECK --reason WHY", markup=False)
+        # The checks and what to do come last: they are what is to be read first.
+        err.print(f"Only if an alarm is false: crm-value --home {home.folder} approve --candidate "
+                  f"{run.candidate_id} --waive CHECK --reason WHY [--who NAME]", markup=False)
     raise _fail("\n".join(outcome.causes) or "the run ended without a word",
                 REFUSED if run.outcome == "refused" else NOT_FINISHED)
 
@@ -342,12 +362,88 @@ def check(context: typer.Context) -> None:
         trial = try_landing(home, _yesterday(home), tell)
     for line in trial.lines:
         out.print(line, markup=False)
-    for reason, count in trial.held.items():
-        out.print(f"held: {count} orders, {reason}", markup=False)
+    for what, count in trial.held.items():
+        out.print(f"held: {count} {what}", markup=False)
     if not trial.lines:
         out.print(f"{home.landing} holds nothing new", markup=False)
     if trial.refused_n:
         raise typer.Exit(REFUSED)
+
+
+@app.command()
+def rejected(
+    context: typer.Context,
+    source: Annotated[str, typer.Option(help="Rows of this source only.")] = "",
+    reason: Annotated[str, typer.Option(help="Rows of this reason only.")] = "",
+    write: Annotated[Path | None, typer.Option(
+        metavar="DIR", help="Write the rejected rows, in clear, into this folder.")] = None,
+) -> None:
+    """List rejected and held rows with what to do; write the rejected ones out for repair."""
+    from dagster_project.engine.quarantine import Choice
+    from dagster_project.ingest.quarantine import quarantine_words, write_rejected
+
+    home = _ready_home(context)
+    choice = Choice(source or None, reason or None)
+    with _quarantine(home, "rejected" if write else ""):
+        if write is None:
+            lines = quarantine_words(home.stores, choice)
+        else:
+            written = write_rejected(home.stores, home.sources, choice, write,
+                                     landing=home.landing, who=getpass.getuser(), now=_utc_now())
+            lines = [f"{path}: {rows_n} rows" for path, rows_n in written]
+            lines.append("Mend the cells and leave the columns that begin with _ as they are; then "
+                         "crm-value repair FILE. Delete the files afterwards: they hold text in "
+                         "clear.")
+    for line in lines or ["no row is rejected or held"]:
+        out.print(line, markup=False)
+
+
+@app.command()
+def repair(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(
+        help="A file of crm-value rejected --write, mended.")],
+) -> None:
+    """Take repaired rows back in; the next night counts them."""
+    from dagster_project.engine.embedded import EmbeddedEngine
+    from dagster_project.ingest.quarantine import repair_words, take_back
+
+    home = _ready_home(context)
+    with _quarantine(home, "repair"):
+        taken = take_back(EmbeddedEngine(home.stores, home.secret), home.stores, home.sources,
+                          file, now=_utc_now())
+    for line in repair_words(taken, file):
+        out.print(line, markup=False)
+    if any(part.result is not None for part in taken):
+        out.print("The next night counts them: crm-value run", markup=False)
+    if any(part.still_rejected for part in taken):
+        raise typer.Exit(REFUSED)
+
+
+@contextmanager
+def _quarantine(home: Home, purpose: str) -> Iterator[None]:
+    """Hold the home's lock where something is written; exit in words if it cannot be done."""
+    from dagster_project.engine.embedded import WrongSecret
+    from dagster_project.engine.stores import StoreUnreadable
+    from dagster_project.engine.writer_lock import HomeBusy, writer_lock
+    from dagster_project.ingest.quarantine import QuarantineError
+
+    held = writer_lock(
+        home.lock_file, purpose=f"crm-value {purpose}",
+        wait_seconds=home.settings.lock_wait_seconds,
+        tell=lambda words: err.print(words, markup=False),
+    ) if purpose else nullcontext()
+    try:
+        with held:
+            yield
+    except (QuarantineError, WrongSecret) as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    except (HomeBusy, StoreUnreadable) as error:
+        raise _fail(str(error), NOT_FINISHED) from None
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 @app.command()
@@ -383,6 +479,7 @@ def approve(
     who: Annotated[str, typer.Option(help="Your name; it is published.")] = "",
 ) -> None:
     """Waive one failing check for one candidate, judge it again and publish it."""
+    from dagster_project.quality.approval import NotApproved, failed_checks, read_approval
     from dagster_project.quality.gate import load_declarations
     from dagster_project.quality.waivers import WaiverError, add_waiver
     from dagster_project.settings import EXPECTATIONS
@@ -391,8 +488,9 @@ def approve(
     file = home.stores.candidate(candidate)
     known = [entry.name for entry in load_declarations(EXPECTATIONS).checks]
     try:
-        add_waiver(file.parent, waive, reason, who or getpass.getuser(), known=known)
-    except WaiverError as error:
+        add_waiver(file.parent, waive, reason, who or getpass.getuser(), known=known,
+                   failing=failed_checks(read_approval(file.parent)) if file.exists() else ())
+    except (WaiverError, NotApproved) as error:
         raise _fail(str(error), WRONG_INPUT) from None
     with home.stores.open(file, read_only=True) as connection:
         row = connection.execute("select as_of_date from publication "

@@ -57,6 +57,7 @@ CATCH_ALL = "all"
 
 _NAME = re.compile(r"^[a-z](?:_?[a-z0-9])*_?$")
 _NAME_LENGTH = 41
+_TOKEN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Such characters would have to be escaped differently in JSON, Jinja and SQL.
 _PLAIN = re.compile(r"^[^'\"\\{}`\x00-\x1f\x7f]{1,60}$")
 
@@ -117,9 +118,17 @@ class ExcludedCustomers(_Model):
 
 
 class ExcludedOrders(_Model):
-    """Orders left out before anything is measured."""
+    """Orders left out before anything is measured.
+
+    Attributes:
+        channels, tags: whole orders that came by such a channel, or carry such a tag.
+        product_ids, product_categories: such lines; the other lines of their orders count.
+    """
 
     channels: Names = ()
+    tags: Names = ()
+    product_ids: Names = ()
+    product_categories: Names = ()
 
 
 class Exclude(_Model):
@@ -127,6 +136,24 @@ class Exclude(_Model):
 
     customers: ExcludedCustomers = ExcludedCustomers()
     orders: ExcludedOrders = ExcludedOrders()
+
+
+class Identities(_Model):
+    """What keeps ids apart that share an e-mail address or a telephone number.
+
+    Attributes:
+        maximum_customers_per_contact: a contact of more customers joins nobody, and so does an
+            id with more contacts of one kind.
+        source_priority: sources whose ids become customer keys before those of others.
+        never_merge: pairs of customer ids, or of tokens.
+        ignored_contacts: tokens of contacts that join nobody; what is known by them alone is
+            left out.
+    """
+
+    maximum_customers_per_contact: Annotated[int, Field(ge=1, le=1_000_000)] = 5
+    source_priority: tuple[str, ...] = ()
+    never_merge: tuple[tuple[str, ...], ...] = ()
+    ignored_contacts: tuple[str, ...] = ()
 
 
 class Score(_Model):
@@ -301,6 +328,7 @@ class Configuration(_Model):
 
     business: Business
     exclude: Exclude = Exclude()
+    identities: Identities = Identities()
     population_days: Days = 365
     min_coverage: Annotated[Number, Field(ge=0, le=1, decimal_places=WEIGHT_DECIMALS)] = Decimal(
         "0.5"
@@ -419,6 +447,9 @@ class Configuration(_Model):
             "fx_carry_days": self.business.fx_carry_days,
             "excluded_customer_types": list(self.exclude.customers.types),
             "excluded_order_channels": list(self.exclude.orders.channels),
+            "excluded_order_tags": list(self.exclude.orders.tags),
+            "excluded_product_ids": list(self.exclude.orders.product_ids),
+            "excluded_product_categories": list(self.exclude.orders.product_categories),
             "population_days": self.population_days,
             "profiles": [
                 {"name": profile.name,
@@ -526,6 +557,7 @@ _SCORE_OPTIONS = {"percentile": ("better",), "threshold": ("points",), "survey":
 
 def _broken_rules(configuration: Configuration) -> Iterator[Fault]:
     yield from _business_faults(configuration)
+    yield from _identity_faults(configuration.identities)
     for name, indicator in configuration.indicators.items():
         path: KeyPath = ("indicators", name)
         yield from _name_faults(path, name)
@@ -557,6 +589,24 @@ def _business_faults(configuration: Configuration) -> Iterator[Fault]:
             # The list is published with the configuration, and personal data must not be.
             yield ("exclude", "customers", "ids", position), (
                 "must be a customer id as the exports write it, not an e-mail address"
+            )
+
+
+def _identity_faults(identities: Identities) -> Iterator[Fault]:
+    for position, pair in enumerate(identities.never_merge):
+        path: KeyPath = ("identities", "never_merge", position)
+        if len(pair) != 2 or pair[0].strip() == pair[1].strip():
+            yield path, "must be two different ids, such as [C-1, C-2]"
+        if any("@" in one or not one.strip() for one in pair):
+            # The list is published with the configuration, and personal data must not be.
+            yield path, "must be customer ids as the exports write them, or tokens; an e-mail " \
+                        "address has a token: crm-value explain names it"
+    for position, token in enumerate(identities.ignored_contacts):
+        if not _TOKEN.fullmatch(token):
+            yield ("identities", "ignored_contacts", position), (
+                "must be the token of the contact, such as "
+                "1f0e8a1c-6f0f-3b1c-9d3e-0a1b2c3d4e5f; crm-value explain names it when it is "
+                "asked for the address or number"
             )
 
 

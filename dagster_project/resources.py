@@ -1,5 +1,6 @@
 """The home as a Dagster resource: one writer for a whole run, and its record afterwards."""
 
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -142,7 +143,8 @@ def _write_record(context: dg.InitResourceContext, session: RunSession) -> None:
         outcome = "failed" if failures else "ended without publishing"
         message = "\n".join(failures)
     write_status(session.home.stores, session.record(message, outcome, _utc_now()),
-                 session.results, session.refused_files)
+                 session.results, session.refused_files,
+                 session.home.settings.gate.permitted_columns)
 
 
 def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
@@ -160,7 +162,9 @@ def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
         if failure is not None and failure.description:
             texts.append(failure.description)
         elif error is not None:
-            texts.append((error.cause or error).message.strip())
+            # An exception of ours is words for people; where its class stands is not.
+            texts.append(re.sub(r"^dagster_project(\.\w+)+: ", "",
+                                (error.cause or error).message.strip()))
     return texts
 
 

@@ -23,7 +23,8 @@ from dagster_project.configuration import (
     load_configuration,
 )
 from dagster_project.engine.stores import Limits, Stores
-from dagster_project.ingest.sources import Sources
+from dagster_project.ingest.presets import SHIPPED_PRESETS, Preset, load_presets
+from dagster_project.ingest.sources import Sources, load_sources
 from dagster_project.yaml_file import load_model
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -68,9 +69,15 @@ class GateSettings(_Strict):
     """Bounds of the gate that a home may move."""
 
     maximum_rejected_share: float = Field(default=0.05, ge=0, le=1)
+    rejected_rows_tolerated: int = Field(default=5, ge=0, le=1_000_000)
     maximum_held_share: float = Field(default=0.05, ge=0, le=1)
     minimum_kept_share: float = Field(default=0.5, ge=0, le=1)
     permitted_texts: tuple[Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")], ...] = ()
+
+    @property
+    def permitted_columns(self) -> tuple[tuple[str, str], ...]:
+        """(table, column) whose numbers only look like telephone numbers."""
+        return tuple((text.split(".")[0], text.split(".")[1]) for text in self.permitted_texts)
 
 
 class HomeSettings(_Strict):
@@ -150,7 +157,12 @@ class Home:
     @cached_property
     def sources(self) -> Sources:
         """sources.yaml, checked."""
-        return load_model(self._config_file("sources.yaml"), Sources)
+        return load_sources(self._config_file("sources.yaml"), self.presets)
+
+    @cached_property
+    def presets(self) -> tuple[Preset, ...]:
+        """Known layouts: those of the project, and those in config/presets/ of the home."""
+        return load_presets(SHIPPED_PRESETS, self.config / "presets")
 
     @cached_property
     def stores(self) -> Stores:
@@ -275,6 +287,14 @@ def enter(home: Home) -> None:
         "DO_NOT_TRACK": "1",
         "GX_ANALYTICS_ENABLED": "false",
     })
+
+
+def read_variable(name: str) -> str | None:
+    """Value of an environment variable that sources.yaml names; None if it is not set.
+
+    It may hold a password: for the one that connects only, never for a text or a table.
+    """
+    return os.environ.get(name)
 
 
 def set_environment(values: Mapping[str, str]) -> None:

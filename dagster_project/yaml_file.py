@@ -44,13 +44,15 @@ class ConfigurationError(ValueError):
         super().__init__("\n".join(self.faults))
 
 
-def load_model(path: Path, model: type[Model], rules: Rules[Model] | None = None) -> Model:
+def load_model(path: Path, model: type[Model], rules: Rules[Model] | None = None,
+               context: dict[str, Any] | None = None) -> Model:
     """Reads a YAML file into a model.
 
     Args:
         path: the file.
         model: its shape; numbers with a point arrive as decimals, lists as tuples.
         rules: what shape cannot say: the faults of a model, as (keys, words).
+        context: what the model must know to be read.
 
     Returns:
         The model, without faults.
@@ -61,7 +63,7 @@ def load_model(path: Path, model: type[Model], rules: Rules[Model] | None = None
     """
     name = f"{path.parent.name}/{path.name}".lstrip("/")
     document = _read_yaml(path, name)
-    return checked(frozen(document), model, rules, name, document)
+    return checked(frozen(document), model, rules, name, document, context)
 
 
 def checked(
@@ -70,6 +72,7 @@ def checked(
     rules: Rules[Model] | None,
     name: str,
     document: CommentedMap | None = None,
+    context: dict[str, Any] | None = None,
 ) -> Model:
     """The model of plain content.
 
@@ -79,6 +82,7 @@ def checked(
         rules: as for `load_model`.
         name: where the content stands, for the faults.
         document: the YAML it was read from, which knows the lines.
+        context: as for `load_model`.
 
     Raises:
         ConfigurationError: with every fault.
@@ -87,14 +91,14 @@ def checked(
         return list(rules(value)) if rules else []
 
     try:
-        valid = model.model_validate(content)
+        valid = model.model_validate(content, context=context)
         faults = broken(valid)
     except ValidationError as error:
         faults = [_shape_fault(item, model) for item in error.errors()]
         # What is wrong beside the misshapen entries shall be told in the same breath.
         rest = _without(content, [path for path, _ in faults])
         try:
-            others = broken(model.model_validate(rest))
+            others = broken(model.model_validate(rest, context=context))
         except ValidationError:
             others = []
         misshapen = {path[:2] for path, _ in faults}
@@ -243,11 +247,13 @@ def _allowed_keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     for step in path:
         kind = _without_none(kind)
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            kind = kind.model_fields[str(step)].annotation
+            kind = next(field.annotation for name, field in kind.model_fields.items()
+                        if (field.alias or name) == str(step))
         else:
             # dict[str, Model] or tuple[Model, ...]
             kind = typing.get_args(kind)[1 if typing.get_origin(kind) is dict else 0]
-    return list(_without_none(kind).model_fields)
+    fields = _without_none(kind).model_fields
+    return [field.alias or name for name, field in fields.items()]
 
 
 def _without_none(kind: Any) -> Any:

@@ -18,6 +18,14 @@ from dagster_project.resources import failure_texts
 
 LOOK_SECONDS = 0.5
 TOLD_CHARACTERS = 120
+# Step -> what it does, for people; the others are told by their names.
+STEP_WORDS = {
+    "load_landing": "loading exports", "prepare_night": "choosing the night's inputs",
+    "scoring__scoring_reference": "finding the reference",
+    "build_customers": "building customer tables", "score_customers": "scoring customers",
+    "publish__candidate": "staging the candidate", "gate": "auditing the candidate",
+    "publish_candidate": "publishing",
+}
 
 
 class NightNotThere(ValueError):
@@ -90,11 +98,17 @@ def _watch(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None
             entry = record.event_log_entry
             event = entry.dagster_event
             if event is not None and event.event_type == dg.DagsterEventType.STEP_START:
-                tell(f"step {event.step_key}")
-            elif event is None and int(entry.level) >= logging.INFO and entry.user_message.strip():
+                tell(STEP_WORDS.get(event.step_key or "", f"step {event.step_key}"))
+            elif _is_worth_telling(entry):
                 tell(entry.user_message.strip().splitlines()[0][:TOLD_CHARACTERS])
         if is_last_look and not records.has_more:
             return
+
+
+def _is_worth_telling(entry: dg.EventLogEntry) -> bool:
+    """A line that our own steps tell; what dbt and Dagster add stands in the run's history."""
+    return (entry.dagster_event is None and int(entry.level) == logging.INFO
+            and entry.step_key != "build_customers" and bool(entry.user_message.strip()))
 
 
 JOB_NAMES = tuple(job.name for job in JOBS)

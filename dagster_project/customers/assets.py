@@ -14,12 +14,7 @@ from packaging.version import Version
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
 from dagster_project.customers.dbt_project import dbt_executable, manifest_path
-from dagster_project.customers.identities import (
-    EDGES_QUERY,
-    customer_map,
-    edge_parameters,
-    identity_token,
-)
+from dagster_project.customers.merging import Tokens, left_out_identities, merges_of
 from dagster_project.customers.night import (
     NightInputs,
     choose_inputs,
@@ -36,6 +31,7 @@ from dagster_project.customers.tables import (
 )
 from dagster_project.ingest.assets import column_schema
 from dagster_project.ingest.tables import RAW_TABLES
+from dagster_project.publish.tables import CONTACTS_NOT_MERGED
 from dagster_project.quality.expectations_runner import warm_up
 from dagster_project.resources import HomeResource, RunSession, require_inputs
 from dagster_project.scoring.decay import decay_weights
@@ -76,23 +72,30 @@ def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
     session = home.session
     inputs = _inputs(session, config)
     configuration = session.configuration_of(inputs.config_hash)
-    edges = session.engine.read_current(
-        "raw", EDGES_QUERY, edge_parameters(inputs.as_of_date, inputs.known_load_seq))
+    tokens = Tokens(session.home.secret, session.home.sources)
+    merges = merges_of(session.engine, configuration, tokens, inputs.as_of_date,
+                       inputs.known_load_seq)
     half_lives = configuration.decay_half_lives()
     frames = {
         NIGHT_INPUTS: inputs.to_frame(),
-        IDENTITY_EDGES: edges,
-        CUSTOMER_MAP: customer_map(edges),
+        IDENTITY_EDGES: merges.edges,
+        CUSTOMER_MAP: merges.customer_map,
+        CONTACTS_NOT_MERGED: merges.not_merged,
         DECAY_WEIGHTS: decay_weights(
             half_lives, HALF_LIVES_THAT_COUNT * max(half_lives, default=1)),
-        EXCLUDED_IDENTITIES: _excluded_identities(session, configuration.exclude.customers.ids),
+        EXCLUDED_IDENTITIES: left_out_identities(configuration, tokens),
     }
     session.candidate_id = inputs.candidate_id
+    if len(merges.not_merged):
+        context.log.warning(
+            f"{len(merges.not_merged)} contacts and ids join nobody, because too many customers "
+            f"share them; crm.{CONTACTS_NOT_MERGED.name} names them")
     for table, frame in frames.items():
         session.engine.replace_cells("build", table, "night", frame)
         yield dg.MaterializeResult(asset_key=["night", table.name],
                                    metadata={"dagster/row_count": len(frame)})
-    context.log.info(f"night of {inputs.as_of_date}: {inputs}")
+    context.log.info(f"night of {inputs.as_of_date}: knows loads up to "
+                     f"{inputs.known_load_seq}, reference {inputs.reference_id}")
 
 
 def _inputs(session: RunSession, config: NightConfig) -> NightInputs:
@@ -121,16 +124,6 @@ def _inputs(session: RunSession, config: NightConfig) -> NightInputs:
         fit_reference=config.fit_reference)
     repeated = repeated_publication(chosen, publications)
     return replay_inputs(publications, repeated, as_of_date) if repeated else chosen
-
-
-def _excluded_identities(session: RunSession, ids: tuple[str, ...]) -> pd.DataFrame:
-    """Tokens of the ids that crm.yaml lists, in every id space they may belong to."""
-    spaces = sorted({source.id_space for source in session.home.sources.sources})
-    return pd.DataFrame(
-        [{"identity_id": identity_token(session.home.secret, space, value),
-          "rule": "listed_customer"} for space in spaces for value in ids],
-        columns=["identity_id", "rule"], dtype=str,
-    )
 
 
 class ModelTranslator(DagsterDbtTranslator):

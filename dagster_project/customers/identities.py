@@ -1,6 +1,8 @@
 """Which identities are one customer as of D: tokens, edges, their components, what that changed.
 
-Pure: frames in, frames out. Keys are text here; the engine stores them as tokens.
+Pure: frames in, frames out. Keys are text here; the engine stores them as tokens. Accounts,
+e-mail addresses and telephone numbers are nodes alike: an address is a person where orders name
+nothing else, and the joint between two accounts that both state it.
 """
 
 from __future__ import annotations
@@ -8,63 +10,57 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
-from datetime import date
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components, dijkstra
 
-# Contacts that current records state, as known at K: one query, run on raw by the engine.
-# A record that was corrected no longer holds its old contact.
-EDGES_QUERY = """
-with ranked as (
-    select source, identity_id, valid_from, email_identity_id, phone_identity_id,
-        row_number() over (
-            partition by source, identity_id, valid_from
-            order by version_at desc nulls last,
-                case when version_at is null then load_seq else 0 end desc,
-                row_hash desc, load_seq desc, row_no desc
-        ) as newest_first
-    from raw_customers
-    where load_seq <= ?
-),
+# The better kinds of ids come first: a customer's key is of the best kind it has.
+KINDS = ("account", "email", "phone")
+KIND_OF_CONTACT = {"same_email": "email", "same_phone": "phone"}
+SHARED, IGNORED, KEPT_APART = "shared_contact", "ignored_contact", "never_merge"
 
-contacts as (
-    select source, identity_id, valid_from, email_identity_id as contact_identity_id,
-        'same_email' as reason
-    from ranked
-    where newest_first = 1 and email_identity_id is not null
-    union all
-    select source, identity_id, valid_from, phone_identity_id, 'same_phone'
-    from ranked
-    where newest_first = 1 and phone_identity_id is not null
-),
+EDGE_COLUMNS = ("identity_id", "identity_kind", "contact_identity_id", "contact_is_identity",
+                "edge_date", "source", "reason")
+CUT_COLUMNS = (*EDGE_COLUMNS, "cut_by")
+NOT_MERGED_COLUMNS = ("identity_id", "identity_kind", "neighbours_kind", "neighbours_n")
 
-dated as (
-    select source, identity_id, contact_identity_id, reason,
-        min(coalesce(valid_from, date '1900-01-01')) as edge_date
-    from contacts
-    group by source, identity_id, contact_identity_id, reason
-),
 
-shared as (
-    select contact_identity_id
-    from dated
-    where edge_date <= ?
-    group by contact_identity_id
-    having count(distinct identity_id) > 1
-)
+@dataclass(frozen=True)
+class MergeRules:
+    """What keeps identities apart that edges would join. All ids are tokens.
 
-select
-    cast(dated.identity_id as varchar) as identity_id,
-    cast(dated.contact_identity_id as varchar) as contact_identity_id,
-    dated.edge_date, dated.source, dated.reason
-from dated
-inner join shared on dated.contact_identity_id = shared.contact_identity_id
-where dated.edge_date <= ?
-order by 1, 2, 4
-"""
+    Attributes:
+        maximum_customers_per_contact: an identity with more neighbours of one kind joins nobody.
+        ignored: identities that join nobody.
+        never_merge: pairs of persons; each person is the tokens that its id may stand for.
+        source_priority: sources whose accounts are keys before those of others, best first.
+    """
+
+    maximum_customers_per_contact: int = 5
+    ignored: frozenset[str] = frozenset()
+    never_merge: tuple[tuple[frozenset[str], frozenset[str]], ...] = ()
+    source_priority: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Merges:
+    """What the edges of a night come to.
+
+    Attributes:
+        edges: the edges with `cut_by`: the rule that keeps one from joining, or None.
+        customer_map: identity_id, customer_key of every identity that is joined to another,
+            sorted. Contacts that are nobody by themselves are joints only.
+        not_merged: identities with too many neighbours of one kind: identity_id, identity_kind,
+            neighbours_kind (of what there are too many), neighbours_n.
+    """
+
+    edges: pd.DataFrame
+    customer_map: pd.DataFrame
+    not_merged: pd.DataFrame = field(repr=False)
 
 
 def identity_token(secret: bytes, id_space: str, value: str) -> str:
@@ -73,36 +69,132 @@ def identity_token(secret: bytes, id_space: str, value: str) -> str:
     return str(uuid.UUID(bytes=digest[:16]))
 
 
-def edge_parameters(as_of_date: date, known_load_seq: int) -> list[object]:
-    """The parameters of EDGES_QUERY."""
-    return [known_load_seq, as_of_date, as_of_date]
-
-
-def customer_map(edges: pd.DataFrame) -> pd.DataFrame:
+def merge_identities(edges: pd.DataFrame, rules: MergeRules) -> Merges:
     """Identities that edges join, with the key of their customer.
 
+    An identity that `rules` ignores, or that has too many neighbours of one kind (a shop's till,
+    a no-reply address, an account for guests), loses all its edges. Then each pair of
+    `never_merge` is parted: every edge on a shortest chain between the two is cut, for all pairs
+    at once, until no chain is left. So two accounts that state one address both lose it, and who
+    stands between two that are kept apart goes with neither: the edges do not say with whom.
+
     Args:
-        edges: identity_id, contact_identity_id (text).
+        edges: EDGE_COLUMNS, ids as text, dated to D. Order and repetition do not matter.
 
     Returns:
-        identity_id, customer_key, sorted by identity. The key is the smallest identity of the
-        component that is a customer's id; contacts are joints, never keys.
+        The merges. A key is an identity of the customer: an account before an e-mail address
+        before a telephone number, of accounts the best source's, then the smallest.
     """
-    if edges.empty:
-        return pd.DataFrame({"identity_id": [], "customer_key": []}, dtype=str)
-    people, people_codes = np.unique(edges["identity_id"].to_numpy(str), return_inverse=True)
-    contacts, contact_codes = np.unique(edges["contact_identity_id"].to_numpy(str),
-                                        return_inverse=True)
-    size = len(people) + len(contacts)
-    graph = coo_array(
-        (np.ones(len(edges), dtype=np.int8), (people_codes, len(people) + contact_codes)),
-        shape=(size, size),
-    )
-    _, components = connected_components(graph, directed=False)
-    mapped = pd.DataFrame({"identity_id": people, "component": components[: len(people)]})
-    # `people` is sorted, so the first of a component is its smallest.
-    mapped["customer_key"] = mapped.groupby("component")["identity_id"].transform("first")
-    return mapped[["identity_id", "customer_key"]].reset_index(drop=True)
+    edges = edges[list(EDGE_COLUMNS)].drop_duplicates().sort_values(
+        list(EDGE_COLUMNS), ignore_index=True)
+    nodes, ends = np.unique(
+        np.concatenate([edges["identity_id"].to_numpy(str),
+                        edges["contact_identity_id"].to_numpy(str)]), return_inverse=True)
+    people, contacts = ends[: len(edges)], ends[len(edges):]
+    kinds = _kinds(edges, people, contacts, len(nodes))
+    crowded = _crowded(people, contacts, kinds, rules.maximum_customers_per_contact)
+    ignored = np.isin(nodes, np.array(sorted(rules.ignored), dtype=str))
+    shared = np.isin(np.arange(len(nodes)), crowded["node"].to_numpy())
+    cut_by = np.full(len(edges), None, dtype=object)
+    cut_by[shared[people] | shared[contacts]] = SHARED
+    cut_by[ignored[people] | ignored[contacts]] = IGNORED
+    _keep_apart(nodes, people, contacts, cut_by, rules.never_merge)
+    whole = pd.isna(cut_by)
+    components = _components(people[whole], contacts[whole], len(nodes))
+    order = _preference(edges, people, kinds, nodes, rules.source_priority)
+    is_person = np.zeros(len(nodes), dtype=bool)
+    is_person[people] = True
+    is_person[contacts[edges["contact_is_identity"].to_numpy(bool)]] = True
+    mapped = pd.DataFrame({"identity_id": nodes, "component": components}).iloc[
+        order[is_person[order]]]
+    keys = mapped.groupby("component")["identity_id"].agg(["first", "size"])
+    mapped = mapped.join(keys, on="component").query("size > 1").sort_values("identity_id")
+    crowded = crowded[~ignored[crowded["node"]]]
+    return Merges(
+        edges.assign(cut_by=cut_by),
+        mapped.rename(columns={"first": "customer_key"})[
+            ["identity_id", "customer_key"]].reset_index(drop=True),
+        pd.DataFrame({
+            "identity_id": nodes[crowded["node"]],
+            "identity_kind": np.array(KINDS)[kinds[crowded["node"]]],
+            "neighbours_kind": np.array(KINDS)[crowded["kind"]],
+            "neighbours_n": crowded["n"].to_numpy(),
+        }, columns=list(NOT_MERGED_COLUMNS)))
+
+
+def _kinds(edges: pd.DataFrame, people: np.ndarray, contacts: np.ndarray,
+           size: int) -> np.ndarray:
+    """Position in KINDS of each node; what is stated as a contact is one, whoever else it is."""
+    kinds = np.zeros(size, dtype=np.int8)
+    positions = {kind: position for position, kind in enumerate(KINDS)}
+    np.maximum.at(kinds, people, edges["identity_kind"].map(positions).to_numpy(np.int8))
+    np.maximum.at(kinds, contacts, edges["reason"].map(KIND_OF_CONTACT).map(positions)
+                  .to_numpy(np.int8))
+    return kinds
+
+
+def _crowded(people: np.ndarray, contacts: np.ndarray, kinds: np.ndarray,
+             maximum: int) -> pd.DataFrame:
+    """Nodes with more than so many neighbours of one kind: node, kind, n."""
+    both = pd.DataFrame({"node": np.concatenate([people, contacts]),
+                         "neighbour": np.concatenate([contacts, people])}).drop_duplicates()
+    counts = both.assign(kind=kinds[both["neighbour"]]).groupby(["node", "kind"]).size()
+    return counts[counts > maximum].rename("n").reset_index()
+
+
+def _graph(starts: np.ndarray, ends: np.ndarray, size: int) -> csr_array:
+    return csr_array((np.ones(len(starts), dtype=np.int8), (starts, ends)), shape=(size, size))
+
+
+def _components(starts: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
+    if not size:
+        return np.zeros(0, dtype=np.int32)
+    _, components = connected_components(_graph(starts, ends, size), directed=False)
+    return np.asarray(components)
+
+
+def _keep_apart(nodes: np.ndarray, people: np.ndarray, contacts: np.ndarray, cut_by: np.ndarray,
+                pairs: Sequence[tuple[Collection[str], Collection[str]]]) -> None:
+    """Mark edges as cut until no pair is connected."""
+    found = [(one, other) for one, other in (
+        (np.flatnonzero(np.isin(nodes, sorted(a))), np.flatnonzero(np.isin(nodes, sorted(b))))
+        for a, b in pairs) if len(one) and len(other)]
+    while found:
+        whole = np.flatnonzero(pd.isna(cut_by))
+        starts, ends = people[whole], contacts[whole]
+        components = _components(starts, ends, len(nodes))
+        chained = {int(edge) for one, other in found
+                   for edge in _shortest_chains(starts, ends, components, one, other)}
+        if not chained:
+            return
+        cut_by[whole[sorted(chained)]] = KEPT_APART
+
+
+def _shortest_chains(starts: np.ndarray, ends: np.ndarray, components: np.ndarray,
+                     one: np.ndarray, other: np.ndarray) -> Iterator[int]:
+    """Positions of the edges that lie on a shortest chain between two persons."""
+    for component in sorted(set(components[one]) & set(components[other])):
+        own = np.flatnonzero(components[starts] == component)
+        inside, ids = np.unique(np.concatenate([starts[own], ends[own]]), return_inverse=True)
+        left, right = ids[: len(own)], ids[len(own):]
+        graph = _graph(left, right, len(inside))
+        near, far = (
+            dijkstra(graph, directed=False, unweighted=True, min_only=True,
+                     indices=np.flatnonzero(np.isin(inside, person)))
+            for person in (one, other))
+        length = (near + far).min()
+        on_chain = np.minimum(near[left] + far[right], near[right] + far[left]) + 1 == length
+        yield from own[on_chain]
+
+
+def _preference(edges: pd.DataFrame, people: np.ndarray, kinds: np.ndarray, nodes: np.ndarray,
+                priority: Sequence[str]) -> np.ndarray:
+    """Positions of the nodes, the best keys first."""
+    places = {source: place for place, source in enumerate(priority)}
+    ranks = np.full(len(nodes), len(priority))
+    np.minimum.at(ranks, people, edges["source"].map(places).fillna(len(priority))
+                  .to_numpy(np.int64))
+    return np.lexsort((nodes, ranks, kinds))
 
 
 def key_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

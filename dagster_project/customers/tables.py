@@ -7,6 +7,7 @@ They hold one night at a time. The facts and features that dbt makes of them are
 from __future__ import annotations
 
 from dagster_project.engine.table import Column, Table
+from dagster_project.publish.tables import CONTACTS_NOT_MERGED
 
 NIGHT_INPUTS = Table(
     "night_inputs",
@@ -31,7 +32,7 @@ CUSTOMER_MAP = Table(
     "One identity that an edge known on D joins to others; identities without an edge are absent "
     "and are their own customer.",
     (
-        Column("identity_id", "UUID", "Token of one id of one id space.", True),
+        Column("identity_id", "UUID", "Token of an id, an e-mail address or a phone number.", True),
         Column("customer_key", "UUID", "Representative identity of the person or company.", True),
     ),
     ("identity_id",),
@@ -50,15 +51,19 @@ DECAY_WEIGHTS = Table(
 
 IDENTITY_EDGES = Table(
     "identity_edges",
-    "One reason to take two identities for one customer: a contact that both state.",
+    "One reason to take two identities for one customer: a row that names both.",
     (
-        Column("identity_id", "UUID", "Token of the customer's id.", True),
+        Column("identity_id", "UUID", "Token of the identity of the row.", True),
+        Column("identity_kind", "VARCHAR", "account, email or phone.", True),
         Column("contact_identity_id", "UUID", "Token of the e-mail address or phone.", True),
-        Column("edge_date", "DATE", "Business date of the record that shows it.", True),
+        Column("contact_is_identity", "BOOLEAN", "Rows belong to the contact itself.", True),
+        Column("edge_date", "DATE", "Business date of the first record that shows it.", True),
         Column("source", "VARCHAR", "Configured source.", True),
         Column("reason", "VARCHAR", "same_email or same_phone.", True),
+        Column("cut_by", "VARCHAR", "Rule that keeps the edge from joining: shared_contact, "
+                                    "ignored_contact or never_merge; NULL: it joins."),
     ),
-    ("identity_id", "contact_identity_id", "source"),
+    ("identity_id", "contact_identity_id", "source", "reason"),
 )
 
 EXCLUDED_IDENTITIES = Table(
@@ -71,4 +76,5 @@ EXCLUDED_IDENTITIES = Table(
     ("identity_id",),
 )
 
-NIGHT_TABLES = (NIGHT_INPUTS, IDENTITY_EDGES, CUSTOMER_MAP, DECAY_WEIGHTS, EXCLUDED_IDENTITIES)
+NIGHT_TABLES = (NIGHT_INPUTS, IDENTITY_EDGES, CUSTOMER_MAP, CONTACTS_NOT_MERGED, DECAY_WEIGHTS,
+                EXCLUDED_IDENTITIES)

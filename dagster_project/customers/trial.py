@@ -6,7 +6,6 @@ The files are really loaded and the models really run, but into a copy of raw th
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -15,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
-from dagster_project.customers.identities import EDGES_QUERY, customer_map, edge_parameters
+from dagster_project.customers.merging import Tokens, merges_of
 from dagster_project.customers.night import choose_inputs
 from dagster_project.customers.tables import (
     CUSTOMER_MAP,
@@ -25,8 +24,9 @@ from dagster_project.customers.tables import (
     NIGHT_INPUTS,
 )
 from dagster_project.engine.embedded import EmbeddedEngine
+from dagster_project.engine.scratch import scratch_folder
 from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
-from dagster_project.settings import DBT_PROJECT, Home
+from dagster_project.settings import DBT_PROJECT, Home, read_variable
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Trial:
 
     Attributes:
         lines: a line for each file that is new.
-        held: reason -> orders that would be held.
+        held: kind and reason -> orders or refunds that would be held.
         refused_n: files that cannot be read as a whole.
     """
 
@@ -52,23 +52,20 @@ def try_landing(home: Home, night: date, tell: Callable[[str, float | None], Non
         night: business date up to which orders count.
         tell: called with words and the share that is done.
     """
-    folder = home.state / "scratch" / f"check-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    try:
+    with scratch_folder(home.state / "scratch") as folder:
         if home.stores.raw.exists():
             shutil.copyfile(home.stores.raw, folder / home.stores.raw.name)
         stores = replace(home.stores, state=folder, warehouse=folder)
         engine = EmbeddedEngine(stores, home.secret)
         report = ingest_landing(
             engine, home.landing, home.sources, HashMemory(folder / "hashes.json"),
-            run_id="check", now=datetime.now(UTC).replace(tzinfo=None), report_progress=tell)
+            run_id="check", now=datetime.now(UTC).replace(tzinfo=None),
+            queries=home.config, url_of=read_variable, report_progress=tell)
         lines = tuple(words_of(report))
         if not report.loaded:
             return Trial(lines, {}, len(report.refused))
         tell("finding orders that would be held", None)
         return Trial(lines, _held(home, engine, folder, night), len(report.refused))
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict[str, int]:
@@ -76,11 +73,11 @@ def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict
         night, engine.last_load_seq(), home.configuration.hash,
         pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"]),
         0, fit_reference=True)
-    edges = engine.read_current("raw", EDGES_QUERY,
-                                edge_parameters(night, inputs.known_load_seq))
+    merges = merges_of(engine, home.configuration, Tokens(home.secret, home.sources), night,
+                       inputs.known_load_seq)
     for table, frame in (
-        (NIGHT_INPUTS, inputs.to_frame()), (IDENTITY_EDGES, edges),
-        (CUSTOMER_MAP, customer_map(edges)),
+        (NIGHT_INPUTS, inputs.to_frame()), (IDENTITY_EDGES, merges.edges),
+        (CUSTOMER_MAP, merges.customer_map),
         (DECAY_WEIGHTS, pd.DataFrame(columns=list(DECAY_WEIGHTS.column_names))),
         (EXCLUDED_IDENTITIES, pd.DataFrame(columns=list(EXCLUDED_IDENTITIES.column_names))),
     ):
@@ -95,6 +92,6 @@ def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict
                                DBT_PROJECT):
         pass
     held = engine.read_current(
-        "build", "select reason, count(*) as n from marts.held_rows group by reason "
-                 "order by reason")
-    return {str(row.reason): int(row.n) for row in held.itertuples(index=False)}
+        "build", "select concat(kind, ', ', reason) as what, count(*) as n from marts.held_rows "
+                 "group by kind, reason order by kind, reason")
+    return {str(row.what): int(row.n) for row in held.itertuples(index=False)}

@@ -7,7 +7,8 @@ checked stays out: that is declared in expectations/ and run by quality/.
 What a check sees:
 
 - `crm.<table>`: tables and views of the candidate;
-- `night.<raw table>`, `night.load_ledger`, `night.rejected_rows`: rows of the night's loads;
+- `night.<raw table>`, `night.load_ledger`, `night.rejected_rows`, `night.repaired_rows`: rows of
+  the night's loads;
 - `night.publication`: the newest publication, the one the candidate adds;
 - `night.customer_score_history`: the rows that this publication adds to history;
 - `night.text_values`: table_name, column_name, value: every distinct text a reader could see;
@@ -30,24 +31,18 @@ import sqlalchemy.dialects
 from duckdb_engine import ConnectionWrapper, CursorWrapper, Dialect
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
+from dagster_project.engine.personal_text import make_text_macros
 from dagster_project.engine.table import Table
-from dagster_project.ingest.tables import LOAD_LEDGER, RAW_TABLES, REJECTED_ROWS
+from dagster_project.ingest.tables import (
+    LOAD_LEDGER,
+    RAW_TABLES,
+    REJECTED_ROWS,
+    REPAIRED_ROWS,
+)
 from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY, PUBLICATION
 
 # Row hashes hold for one version of the engine.
 ENGINE_VERSION = f"duckdb {duckdb.__version__}"
-
-# The left border keeps masked values (j***@e***.com) and words with a lone @ from matching.
-EMAIL_PATTERN = r"[^\s@*,;:<>()]@[^\s@*,;<>()]+\.[^\s@*.,;<>()]{2,}"
-# A mainland mobile number, any number written with +, and the 3-3-4 form. Digits inside longer
-# words (hashes, order numbers) do not count, hence the borders.
-PHONE_PATTERN = (
-    r"(^|[^0-9A-Za-z+])("
-    r"1[3-9][0-9]([ -]?)[0-9]{4}([ -]?)[0-9]{4}"
-    r"|\+[0-9]([ ().-]{0,2}[0-9]){7,14}"
-    r"|\(?[2-9][0-9]{2}\)?[ .-][0-9]{3}[ .-][0-9]{4}"
-    r")($|[^0-9A-Za-z])"
-)
 
 
 class AuditConnection:
@@ -286,7 +281,7 @@ def _create_night_loads(
     connection: duckdb.DuckDBPyConnection, after_load_seq: int, known_load_seq: int
 ) -> None:
     present = set(_relations(connection, "raw_file", "main"))
-    for table in (*RAW_TABLES, LOAD_LEDGER, REJECTED_ROWS):
+    for table in (*RAW_TABLES, LOAD_LEDGER, REJECTED_ROWS, REPAIRED_ROWS):
         if table.name in present:
             connection.execute(
                 f"create view night.{table.name} as from raw_file.main.{table.name} "
@@ -312,13 +307,7 @@ def _create_night_publication(connection: duckdb.DuckDBPyConnection, crm: Sequen
 
 
 def _create_text_values(connection: duckdb.DuckDBPyConnection) -> None:
-    connection.execute(
-        "create macro looks_like_email(value) as "
-        f"contains(value, '@') and regexp_matches(value, '{EMAIL_PATTERN}')"
-    )
-    connection.execute(
-        f"create macro looks_like_phone(value) as regexp_matches(value, '{PHONE_PATTERN}')"
-    )
+    make_text_macros(connection)
     rows = connection.execute(
         "select table_schema, table_name, column_name from information_schema.columns "
         "where table_catalog = 'memory' and data_type in ('VARCHAR', 'JSON') "

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import duckdb
 
 from dagster_project.engine.interface import LoadRequest
+from dagster_project.engine.repairs import document_version
 from dagster_project.engine.stores import identifier, literal
 from dagster_project.ingest.canonical import DEFAULT_SCALES, CanonicalColumn
 
@@ -60,7 +61,7 @@ def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, hash_ke
         )
         select
             row_no, {values}{kept}, version_at,
-            cast(md5(concat_ws(chr(31), {literal(hash_key)}, {hashed})) as uuid) as row_hash,
+            cast(md5_number(concat_ws(chr(31), {literal(hash_key)}, {hashed})) as uuid) as row_hash,
             case {branches} else 0 end as fault_no
         from versioned
         """
@@ -73,16 +74,20 @@ def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, hash_ke
 
 
 def _text(column: CanonicalColumn, request: LoadRequest) -> str:
-    """The cell as text, with the declared default; e-mail and phone in their normal form."""
+    """The cell as text, with the declared default; e-mail and phone without ways of writing.
+
+    Their normal form is made of distinct values only, in `tokens.py`.
+    """
     name = identifier(column.name)
     default = column.default
     if column.name == "currency" and request.source.currency:
         default = request.source.currency
     if column.type == "choice":
         name = f"lower({name})"
-    if column.id_space == "email":
+    space = (column.id_space or request.source.id_space) if column.type == "identity" else None
+    if space == "email":
         name = f"lower({name})"
-    if column.id_space == "phone":
+    if space == "phone":
         # Spaces, dots, dashes and brackets are writing; what is left is the number.
         name = f"nullif(regexp_replace({name}, '[\\s().-]', '', 'g'), '')"
     return f"coalesce({name}, {literal(default)})" if default is not None else name
@@ -117,7 +122,8 @@ def _version(request: LoadRequest) -> str:
         if request.kind.row_id is None:
             return version
         document = ", ".join(identifier(name) for name in request.kind.document)
-        return f"max({version}) over (partition by {document})"
+        newest = f"max({version}) over (partition by {document})"
+        return document_version(request, request.repair, newest) if request.repair else newest
     return "cast(null as timestamp)"
 
 

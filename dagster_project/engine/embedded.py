@@ -5,11 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-import shutil
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,14 @@ import pandas as pd
 import pyarrow as pa
 
 from dagster_project.engine.interface import LoadRequest, LoadResult
+from dagster_project.engine.joins import run_join
 from dagster_project.engine.loading import append_file, clock_query, next_load_seq, prepare_stores
+from dagster_project.engine.reading import first_rows, look
+from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores, identifier, make_tables
 from dagster_project.engine.table import Table
 from dagster_project.ingest.landing import FileRefused
+from dagster_project.ingest.reading_rules import Look, ReadRules
 
 AREAS = ("raw", "vault", "build", "publication", "status")
 
@@ -57,27 +60,39 @@ class EmbeddedEngine:
         path: Path = getattr(self.stores, area)
         return path
 
+    def first_rows(self, path: Path, name: str, encodings: Sequence[str]) -> Iterator[Look]:
+        """See `interface.Engine`."""
+        return first_rows(path, name, encodings)
+
+    def look(self, path: Path, name: str, rules: ReadRules) -> Look:
+        """See `interface.Engine`."""
+        return look(path, name, rules)
+
     def append_loads(
         self, requests: Iterable[LoadRequest]
     ) -> Iterator[LoadResult | FileRefused]:
         """See `interface.Engine`. The scratch store is deleted: it holds text in clear."""
-        folder = self.stores.state / "scratch" / uuid.uuid4().hex
-        folder.mkdir(parents=True)
-        try:
-            with self.stores.open(folder / "scratch.duckdb",
-                                  raw=(self.stores.raw, "READ_WRITE"),
-                                  vault=(self.stores.vault, "READ_WRITE")) as scratch:
-                for request in requests:
-                    repeated = _record_repeated_file(scratch, request)
-                    if repeated is not None:
-                        yield repeated
-                        continue
-                    try:
-                        yield append_file(scratch, request, self._secret)
-                    except FileRefused as refusal:
-                        yield refusal
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        with (
+            self.scratch_folder() as folder,
+            self.stores.open(folder / "scratch.duckdb",
+                             raw=(self.stores.raw, "READ_WRITE"),
+                             vault=(self.stores.vault, "READ_WRITE")) as scratch,
+        ):
+            for request in requests:
+                repeated = _record_repeated_file(scratch, request)
+                if repeated is not None:
+                    yield repeated
+                    continue
+                try:
+                    if request.join:
+                        request = run_join(self.stores, request, folder)
+                    yield append_file(scratch, request, self._secret)
+                except FileRefused as refusal:
+                    yield refusal
+
+    def scratch_folder(self) -> AbstractContextManager[Path]:
+        """See `interface.Engine`."""
+        return scratch_folder(self.stores.state / "scratch")
 
     def read_current(self, area: str, query: str,
                      parameters: Sequence[Any] = ()) -> pd.DataFrame:
@@ -212,7 +227,10 @@ def _record_repeated_file(scratch: Any, request: LoadRequest) -> LoadResult | No
     """A file whose content this source loaded before in this version: note it, load nothing.
 
     The same bytes under a later date are a newer version: what was A, then B, may be A again.
+    A chunk of a database is no delivery of its own; its rows are told apart one by one.
     """
+    if request.cursor is not None:
+        return None
     row = scratch.execute(
         "select load_seq, rows_read_n from raw.load_ledger where source = ? and content_hash = ? "
         "and file_version_at is not distinct from ?",

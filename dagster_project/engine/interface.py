@@ -7,7 +7,9 @@ dialects stay behind it. The two verbs of the file that is published, `stage_pub
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +20,70 @@ import pandas as pd
 from dagster_project.engine.table import Table
 from dagster_project.ingest.canonical import ExportKind
 from dagster_project.ingest.landing import FileRefused
+from dagster_project.ingest.reading_rules import Look, ReadRules
 from dagster_project.ingest.sources import Source
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Which rejected rows a delivery brings repaired.
+
+    Attributes:
+        load_seq: the load that rejected them.
+        row_nos: their numbers in it, one for each row of the delivery.
+    """
+
+    load_seq: int
+    row_nos: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ReadCursor:
+    """How far a database is read once a load of its rows is committed, and with it this.
+
+    Attributes:
+        query_hash: the query to whose rows the cursor belongs.
+        reached: value of the cursor, as `ingest.databases.cursor_text` writes it.
+        is_advance: it was not as far before; a load that brings nothing and does not advance
+            is not written down.
+    """
+
+    query_hash: str
+    reached: str
+    is_advance: bool
+
+
+@dataclass(frozen=True)
+class JoinedFile:
+    """One file of one input of a join; `name` is its path below landing/.
+
+    The engine counts its rows: those of data, and those of them that cannot be told apart into
+    columns.
+    """
+
+    input: str
+    path: Path
+    name: str
+    content_hash: str
+    rows_read_n: int = 0
+    rows_unreadable_n: int = 0
+
+
+@dataclass(frozen=True)
+class Join:
+    """An SQL file over files of landing/: its text, its name for faults, all files of its inputs.
+
+    How the files of an input are read says the source.
+    """
+
+    query: str
+    query_name: str
+    files: tuple[JoinedFile, ...]
+
+    @property
+    def query_hash(self) -> str:
+        """Hash of the text."""
+        return hashlib.sha256(self.query.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -27,26 +92,37 @@ class LoadRequest:
 
     Attributes:
         path: the file; `name` is its path below landing/.
-        file_format: csv, tsv, jsonl or parquet, plain or gzip.
         content_hash: SHA-256 of the bytes.
         file_version_at: UTC version of the whole file, if its name carries one.
         run_id, loaded_at: run metadata.
+        repair: the rejected rows that the delivery brings repaired; None: a file.
+        cursor: the file is a chunk of a database, and this is where it ends; None: it is not.
+        join: the rows are what a query makes of several files, and `path` is the query; None:
+            they are those of the file.
     """
 
     path: Path
     name: str
     source: Source
     kind: ExportKind
-    file_format: str
     content_hash: str
     file_version_at: datetime | None
     run_id: str
     loaded_at: datetime
+    repair: Repair | None = None
+    cursor: ReadCursor | None = None
+    join: Join | None = None
 
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a load did. read = loaded + repeated + rejected."""
+    """What a load did. read = loaded + repeated + rejected.
+
+    Attributes:
+        unusable_contacts: column -> rows whose e-mail address or telephone number is none; they
+            are loaded, and known by it to nobody.
+        notes: what was found out from the file's own content, in words.
+    """
 
     load_seq: int
     rows_read_n: int
@@ -56,6 +132,8 @@ class LoadResult:
     ignored_columns: tuple[str, ...] = ()
     rejected_by_reason: Mapping[str, int] = field(default_factory=dict)
     is_repeated_file: bool = False
+    unusable_contacts: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 class Engine(Protocol):
@@ -63,6 +141,23 @@ class Engine(Protocol):
 
     Areas are named stores: `raw`, `vault`, `build`, `publication`, `status`.
     """
+
+    def first_rows(self, path: Path, name: str, encodings: Sequence[str]) -> Iterator[Look]:
+        """How a file begins, in every way in which its beginning can be read.
+
+        Raises:
+            FileRefused: what holds the rows is damaged.
+        """
+
+    def look(self, path: Path, name: str, rules: ReadRules) -> Look:
+        """What a file is by stated rules, and its header.
+
+        Raises:
+            FileRefused: it cannot be read as the rules say.
+        """
+
+    def scratch_folder(self) -> AbstractContextManager[Path]:
+        """A private folder of the home for text in clear; deleted when the block ends."""
 
     def append_loads(
         self, requests: Iterable[LoadRequest]

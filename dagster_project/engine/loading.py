@@ -9,18 +9,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
 
 import duckdb
 
 from dagster_project.engine.checking import check_rows, scale_bounds
 from dagster_project.engine.interface import LoadRequest, LoadResult
+from dagster_project.engine.mapping import Staging
 from dagster_project.engine.reading import read_file
+from dagster_project.engine.repairs import (
+    add_later_arrivals,
+    continue_occurrences,
+    write_repaired,
+)
 from dagster_project.engine.stores import identifier, literal, make_tables
 from dagster_project.engine.table import Column, Table
+from dagster_project.engine.tokens import (
+    make_document_identities,
+    make_tokens,
+    raw_identities,
+    write_identities,
+)
 from dagster_project.ingest.canonical import KINDS
-from dagster_project.ingest.tables import LEDGER_TABLES, RAW_TABLES
-
-SHA256_BLOCK_BYTES = 64
+from dagster_project.ingest.tables import LEDGER_TABLES, LOAD_INPUTS, LOAD_LEDGER, RAW_TABLES
 
 IDENTITIES = Table(
     "identities",
@@ -38,7 +50,8 @@ REJECTED_TEXT = Table(
     "One rejected row, in clear.",
     (
         Column("load_seq", "INTEGER", "Load.", True),
-        Column("row_no", "BIGINT", "Row in the file.", True),
+        Column("row_no", "BIGINT", "Record of the load.", True),
+        Column("file_row_no", "BIGINT", "Row of data in the file, from 1.", True),
         Column("row_text", "VARCHAR", "The row as delivered, or its columns as JSON."),
     ),
     ("load_seq", "row_no"),
@@ -55,12 +68,22 @@ PERSONAL_TEXT = Table(
     ),
     ("load_seq", "row_no"),
 )
+VAULT_READS = Table(
+    "vault_reads",
+    "One reading of clear text out of the vault.",
+    (
+        Column("read_at", "TIMESTAMP", "UTC time.", True),
+        Column("who", "VARCHAR", "User of the machine.", True),
+        Column("what", "VARCHAR", "What was read, and where it was written.", True),
+        Column("rows_n", "BIGINT", "Rows that were read.", True),
+    ),
+)
 HOME_KEY = Table(
     "home_key",
     "One row: proof of the secret this home was made with.",
     (Column("proof", "VARCHAR", "Token of a fixed word.", True),),
 )
-VAULT_TABLES = (IDENTITIES, REJECTED_TEXT, PERSONAL_TEXT, HOME_KEY)
+VAULT_TABLES = (IDENTITIES, REJECTED_TEXT, PERSONAL_TEXT, VAULT_READS, HOME_KEY)
 # Columns whose text goes to the vault and is not an identity.
 PERSONAL_COLUMNS = {"customers": ("name",), "surveys": ("comment",)}
 
@@ -79,20 +102,32 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         FileRefused: the file as a whole cannot be read; nothing was written.
     """
     _empty(scratch)
-    ignored = read_file(scratch, request)
-    check_rows(scratch, request, hashlib.sha256(b"row hash" + secret).hexdigest())
+    with _uncompressed(scratch):
+        staging = read_file(scratch, request)
+        check_rows(scratch, request, hashlib.sha256(b"row hash" + secret).hexdigest())
     load_seq = next_load_seq(scratch)
-    _make_tokens(scratch, request, secret)
+    unusable = make_tokens(scratch, request, secret)
     _make_loadable(scratch, request, load_seq)
-    result = _count(scratch, load_seq, ignored)
-    _write_identities(scratch, request)
+    result = replace(_count(scratch, load_seq, staging), unusable_contacts=unusable)
+    if _is_known(request, result):
+        return replace(result, is_repeated_file=True)
+    write_identities(scratch, request)
+    make_document_identities(scratch, request)
     _write_clear_texts(scratch, request, result)
     with _transaction(scratch):
         _write_raw(scratch, request, load_seq)
         if result.rows_rejected_n:
             _write_rejected(scratch, request, load_seq)
+        if request.repair:
+            write_repaired(scratch, request.repair, load_seq)
         _write_ledger(scratch, request, result)
     return result
+
+
+def _is_known(request: LoadRequest, result: LoadResult) -> bool:
+    """The end of a database that was read again and brings nothing: no delivery."""
+    return (request.cursor is not None and not request.cursor.is_advance
+            and result.rows_repeated_n == result.rows_read_n)
 
 
 def next_load_seq(connection: duckdb.DuckDBPyConnection) -> int:
@@ -117,6 +152,17 @@ def _empty(scratch: duckdb.DuckDBPyConnection) -> None:
 
 
 @contextmanager
+def _uncompressed(scratch: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """What is written meanwhile lives as long as one file: to pack it costs as much as reading."""
+    scratch.execute("set force_compression = 'uncompressed'")
+    try:
+        yield
+    finally:
+        # Also after a refusal: raw is packed whenever the engine writes it back.
+        scratch.execute("set force_compression = 'auto'")
+
+
+@contextmanager
 def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.execute("begin transaction")
     try:
@@ -131,35 +177,6 @@ def _one(connection: duckdb.DuckDBPyConnection, query: str) -> int:
     row = connection.execute(query).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def token_pads(secret: bytes) -> tuple[bytes, bytes]:
-    """Inner and outer padded keys of HMAC-SHA-256 (RFC 2104) for use in SQL."""
-    key = secret if len(secret) <= SHA256_BLOCK_BYTES else hashlib.sha256(secret).digest()
-    key = key.ljust(SHA256_BLOCK_BYTES, b"\0")
-    return bytes(byte ^ 0x36 for byte in key), bytes(byte ^ 0x5C for byte in key)
-
-
-def _make_tokens(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, secret: bytes) -> None:
-    """`tokens` (id_space, clear_value, identity_id): distinct ids only are hashed."""
-    inner, outer = token_pads(secret)
-    parts = [
-        f"select distinct {literal(column.id_space or request.source.id_space)} as id_space, "
-        f"{identifier('v_' + column.name)} as clear_value from checked "
-        f"where fault_no = 0 and {identifier('v_' + column.name)} is not null"
-        for column in request.kind.columns if column.type == "identity"
-    ]
-    ids = " union ".join(parts) or "select '' as id_space, '' as clear_value where false"
-    scratch.execute(
-        f"""
-        create table tokens as
-        select id_space, clear_value,
-            cast(substr(sha256($outer || unhex(sha256(
-                $inner || encode(id_space || ':' || clear_value)))), 1, 32) as uuid) as identity_id
-        from ({ids})
-        """,
-        {"inner": inner, "outer": outer},
-    )
 
 
 def _make_loadable(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
@@ -186,6 +203,8 @@ def _make_loadable(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         where checked.fault_no = 0
         """
     )
+    if request.repair:
+        continue_occurrences(scratch, request, request.repair)
     distinct = f" || '@{load_seq}'" if request.source.overlap == "distinct" else ""
     generated = ("'#' || replace(cast(row_hash as varchar), '-', '') || '-' || "
                  f"cast(occurrence as varchar){distinct}")
@@ -241,48 +260,33 @@ def _find_repeats(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> N
             where keyed.row_no not in (select row_no from repeats)
             """
         )
+    if request.repair:
+        add_later_arrivals(scratch, request, request.repair)
 
 
 def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
-           ignored: tuple[str, ...]) -> LoadResult:
+           staging: Staging) -> LoadResult:
     reasons = dict(scratch.execute(
         """
         select reason, count(*) from (
             select faults.reason from checked inner join faults using (fault_no)
             union all
             select reason from unreadable
+            union all
+            select reason from set_aside
         ) group by reason order by reason
         """
     ).fetchall())
-    read = _one(scratch, "select (select count(*) from staged) + "
-                         "(select count(*) from unreadable)")
+    read = sum(_one(scratch, f"select count(*) from {table}")
+               for table in ("staged", "set_aside", "unreadable"))
     repeated = _one(scratch, "select count(*) from repeats")
     loaded = _one(scratch, "select count(*) from checked where fault_no = 0") - repeated
     rejected = sum(reasons.values())
     if read != loaded + repeated + rejected:
         raise AssertionError(f"law of rows broken while reading: {read} read, {loaded} loaded, "
                              f"{repeated} repeated, {rejected} rejected")
-    return LoadResult(load_seq, read, loaded, repeated, rejected, ignored, reasons)
-
-
-def _write_identities(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:
-    """Ids that the vault does not know yet, in clear, with whether they may leave it."""
-    always = "true" if request.source.customer_ids_are_personal else "false"
-    scratch.execute(
-        f"""
-        insert into vault.identities
-        select identity_id, id_space, clear_value,
-            id_space <> {literal(request.source.id_space)} or {always}
-            or contains(clear_value, '@')
-            or regexp_full_match(clear_value, '\\+[0-9]{{8,15}}|(\\+?86)?1[3-9][0-9]{{9}}')
-        from tokens
-        where identity_id not in (
-            -- Asked this way round, the hash table is as large as the file, not as the vault.
-            select identity_id from vault.identities
-            where identity_id in (select identity_id from tokens)
-        )
-        """
-    )
+    return LoadResult(load_seq, read, loaded, repeated, rejected, staging.ignored_columns,
+                      reasons, notes=staging.notes)
 
 
 def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
@@ -293,16 +297,18 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         # Left by a load that did not come to its commit under the same number.
         scratch.execute(f"delete from vault.{table} where load_seq >= {load_seq}")
     fields = ", ".join(f"{literal(name)}, {identifier(name)}"
-                       for name in request.kind.column_names)
+                       for name in request.kind.column_names + request.source.attributes)
     if result.rows_rejected_n:
         scratch.execute(
             f"""
-            insert into vault.rejected_text
-            select {load_seq}, row_no, cast(json_object({fields}) as varchar)
+            insert into vault.rejected_text (load_seq, row_no, file_row_no, row_text)
+            select {load_seq}, row_no, file_row_no, cast(json_object({fields}) as varchar)
             from staged
             where row_no in (select row_no from checked where fault_no > 0)
             union all
-            select {load_seq}, row_no, row_text from unreadable
+            select {load_seq}, row_no, file_row_no, row_text from set_aside
+            union all
+            select {load_seq}, row_no, file_row_no, row_text from unreadable
             """
         )
     for name in PERSONAL_COLUMNS.get(request.kind.name, ()):
@@ -313,8 +319,8 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
             select {load_seq}, loadable.row_no, tokens.identity_id, {literal(name)},
                 loadable.{column}
             from loadable
-            left join tokens on loadable.v_customer_id = tokens.clear_value
-                and tokens.id_space = {literal(request.source.id_space)}
+            left join tokens on loadable.v_customer_id = tokens.written
+                and tokens.column_name = 'customer_id'
             where loadable.{column} is not null
             """
         )
@@ -329,18 +335,10 @@ def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_se
         "version_at": "loadable.version_at",
         "row_hash": "loadable.row_hash",
     }
-    joins = []
-    for column in kind.columns:
-        if column.raw_name is None:
-            continue
-        if column.type == "identity":
-            alias = identifier(f"token_{column.name}")
-            space = literal(column.id_space or source.id_space)
-            joins.append(f"left join tokens as {alias} on {alias}.id_space = {space} "
-                         f"and {alias}.clear_value = loadable.{identifier('v_' + column.name)}")
-            values[column.raw_name] = f"{alias}.identity_id"
-        else:
-            values[column.raw_name] = f"loadable.{identifier('v_' + column.name)}"
+    joins, identities = raw_identities(request)
+    values |= {column.raw_name: f"loadable.{identifier('v_' + column.name)}"
+               for column in kind.columns
+               if column.raw_name is not None and column.type != "identity"} | identities
     if kind.generated_id:
         values[kind.generated_id] = "loadable.row_key"
     if kind.name == "surveys":
@@ -356,7 +354,7 @@ def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_se
         values["attributes"] = f"cast(json_object({kept}) as varchar)" if kept else "null"
     selected = ", ".join(values[column.name] for column in kind.table.columns)
     scratch.execute(
-        f"insert into raw.{kind.table.name} select {selected} from loadable {' '.join(joins)}"
+        f"insert into raw.{kind.table.name} select {selected} from loadable {joins}"
     )
 
 
@@ -366,32 +364,34 @@ def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         f"when {literal(name)} then staged.{identifier(name)}"
         for name in request.kind.column_names
     )
-    shown_words = ", ".join(literal(column.name) for column in request.kind.columns
-                            if column.type in ("choice", "currency")) or "''"
-    place = f"{load_seq}, row_no, {literal(request.source.name)}, {literal(request.name)}"
-    # What could be personal is shown by its shape only: letters as x, digits as 9. A row whose
-    # columns have slipped may carry an address anywhere.
+    place = (f"{load_seq}, row_no, file_row_no, {literal(request.source.name)}, "
+             f"{literal(request.name)}")
+    # What could be personal is shown by its shape only: letters as x, digits as #, @ as *. A row
+    # whose columns have slipped may carry a name or an address anywhere, and the shape itself
+    # must not look like one.
     scratch.execute(
         f"""
-        insert into raw.rejected_rows
+        insert into raw.rejected_rows (load_seq, row_no, file_row_no, source, file_name, reason,
+                                       column_name, masked_value)
         select {place}, reason, column_name,
             case
                 when at_fault is null then null
-                when column_name in ({shown_words})
-                    and regexp_full_match(at_fault, '[\\p{{L}} _-]{{1,20}}') then at_fault
+                when reason = 'left_out' then at_fault
                 when regexp_full_match(
                     at_fault, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T0-9:.]{{0,12}}') then at_fault
-                when regexp_full_match(at_fault, '[0-9 .,:/+-]{{1,16}}')
+                when regexp_full_match(at_fault, '[0-9 .,:/-]{{1,16}}')
                     and length(regexp_replace(at_fault, '[^0-9]', '', 'g')) <= 8 then at_fault
-                else regexp_replace(regexp_replace(substr(at_fault, 1, 60), '\\p{{L}}', 'x', 'g'),
-                                    '[0-9]', '9', 'g')
+                else translate(regexp_replace(regexp_replace(
+                    substr(at_fault, 1, 60), '\\p{{L}}', 'x', 'g'), '[0-9]', '#', 'g'), '@', '*')
             end
         from (
-            select checked.row_no, faults.reason, faults.column_name,
+            select checked.row_no, staged.file_row_no, faults.reason, faults.column_name,
                 case faults.column_name {value_of} end as at_fault
             from checked
             inner join faults on checked.fault_no = faults.fault_no
             inner join staged on checked.row_no = staged.row_no
+            union all
+            select row_no, file_row_no, reason, column_name, at_fault from set_aside
         )
         union all
         select {place}, reason, null, null from unreadable
@@ -401,16 +401,29 @@ def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
 
 def _write_ledger(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                   result: LoadResult) -> None:
-    scratch.execute(
-        "insert into raw.load_ledger values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            result.load_seq, request.source.name, request.kind.name, request.name,
-            request.content_hash, request.source.version.rule, request.file_version_at,
-            request.source.declaration_hash, ",".join(result.ignored_columns),
-            result.rows_read_n, result.rows_loaded_n, result.rows_repeated_n,
-            result.rows_rejected_n, request.run_id, request.loaded_at,
-        ],
-    )
+    """The commit: with it a database's cursor and the counts of a join's files."""
+    queried = request.cursor or request.join
+    _insert(scratch, LOAD_LEDGER, [
+        result.load_seq, request.source.name, request.kind.name, request.name,
+        request.content_hash, request.source.version.rule, request.file_version_at,
+        request.source.declaration_hash, ",".join(result.ignored_columns),
+        result.rows_read_n, result.rows_loaded_n, result.rows_repeated_n,
+        result.rows_rejected_n,
+        queried.query_hash if queried else None,
+        request.cursor.reached if request.cursor else None,
+        request.run_id, request.loaded_at,
+    ])
+    for file in request.join.files if request.join else ():
+        _insert(scratch, LOAD_INPUTS, [
+            result.load_seq, file.input, file.name, file.content_hash, file.rows_read_n,
+            file.rows_unreadable_n,
+        ])
+
+
+def _insert(scratch: duckdb.DuckDBPyConnection, table: Table, values: list[Any]) -> None:
+    marks = ", ".join("?" for _ in values)
+    scratch.execute(f"insert into raw.{table.name} ({', '.join(table.column_names)}) "
+                    f"values ({marks})", values)
 
 
 assert {kind.table for kind in KINDS.values()} == set(RAW_TABLES)

@@ -18,10 +18,15 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from dagster_project.engine.personal_text import mask_personal_text
+from dagster_project.engine.quarantine import shown_rejected_rows
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.publish.tables import (
+    CONTACTS_NOT_MERGED,
+    CURRENT_TABLES,
     CUSTOMER_IDS,
     CUSTOMER_SCORE_HISTORY,
+    CUSTOMER_SCORES,
     CUSTOMERS,
     HISTORY_TABLES,
     PUBLICATION,
@@ -52,6 +57,7 @@ class CandidateContent:
         strategies: rows of table strategies.
         parts: composite -> its parts, in order.
         key_changes: old_customer_key, new_customer_key, reason since the previous publication.
+        score_meanings: column of customer_scores -> what it means.
         run_id, staged_at: run metadata.
         daily_history_nights: nights of history kept day by day.
         replayed: number and revision of the publication that is made again; None: a new one.
@@ -63,6 +69,7 @@ class CandidateContent:
     strategies: pd.DataFrame
     parts: Mapping[str, Sequence[str]]
     key_changes: pd.DataFrame
+    score_meanings: Mapping[str, str]
     run_id: str
     staged_at: datetime
     daily_history_nights: int
@@ -91,6 +98,7 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
             _replace_current(connection, content)
         _add_history(connection, content, publication)
         _add_reference(connection, content)
+        _add_comments(connection, content)
         connection.execute("use memory.main")
         connection.execute("checkpoint candidate")
         connection.execute("detach candidate")
@@ -143,6 +151,9 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
         "reconciliation": f"select {', '.join(RECONCILIATION.column_names)} "
                           f"from build.marts.reconciliation order by source, measure, currency",
         "customer_ids": _customer_ids_query(),
+        "contacts_not_merged": f"select {', '.join(CONTACTS_NOT_MERGED.column_names)} "
+                               f"from build.night.contacts_not_merged "
+                               f"order by identity_id, neighbours_kind",
     }.items():
         _replace_table(connection, name, query)
     connection.register("strategies_in", content.strategies)
@@ -155,8 +166,8 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
     _replace_table(connection, "segment_kpis", _segment_kpis_query())
     _replace_table(
         connection, "rejected_rows",
-        f"select * from raw.rejected_rows "
-        f"where load_seq <= {int(content.night['known_load_seq'])} order by load_seq, row_no",
+        f"{shown_rejected_rows('raw', content.night['known_load_seq'])} "
+        f"order by load_seq, row_no",
     )
     connection.execute("drop view if exists score_contributions")
     connection.execute(f"create view score_contributions as "
@@ -166,6 +177,23 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
 def _replace_table(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
     connection.execute(f"drop table if exists {name}")
     connection.execute(f"create table {name} as {query}")
+
+
+def _add_comments(connection: duckdb.DuckDBPyConnection, content: CandidateContent) -> None:
+    """What each table and column means, where BI tools show it."""
+    present = {name for (name,) in connection.execute(
+        "select table_name from duckdb_tables() where database_name = 'candidate' "
+        "and schema_name = 'main'").fetchall()}
+    for table in CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES:
+        if table.name not in present:
+            continue
+        meanings = {column.name: column.meaning for column in table.columns}
+        if table is CUSTOMER_SCORES:
+            meanings |= content.score_meanings
+        connection.execute(f"comment on table {table.name} is {literal(table.grain)}")
+        for name, meaning in meanings.items():
+            connection.execute(f"comment on column {table.name}.{identifier(name)} "
+                               f"is {literal(meaning)}")
 
 
 def _customer_ids_query() -> str:
@@ -314,6 +342,8 @@ def record_results(stores: Stores, candidate_file: Path, results: pd.DataFrame,
             f"insert into pipeline_runs ({', '.join(run)}) "
             f"values ({', '.join('?' for _ in run)})", list(run.values()),
         )
+        # Nobody audits what is written now; the reason of a waiver is what somebody typed.
+        mask_personal_text(connection, "main", RUN_TABLES)
         connection.execute("checkpoint")
 
 

@@ -1,240 +1,471 @@
-"""One file -> `staged` in an empty scratch store: every canonical column as text, nothing judged.
+"""One file -> `lines`: a table of text, one column for each of its columns, nothing judged.
 
-Column `row_no` counts the file's rows of data from 1. Rows that cannot be told apart into
-columns go to table `unreadable` (row_no, reason, row_text). Types are declared, never sniffed.
+Here formats meet: what kind of file it is, what its header says (`look`), and its rows
+(`read_lines`). What the columns mean is the mapping's business. Each format's own ways stand in
+`delimited.py`, `json_rows.py` and `spreadsheets.py`; containers and encodings in modules of their
+names. Types are declared, never sniffed.
 """
 
 from __future__ import annotations
 
-import csv
-import difflib
-import gzip
-import io
-from collections.abc import Sequence
+import errno
+import mmap
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+from duckdb.sqltypes import DuckDBPyType
 
+from dagster_project.engine.containers import (
+    chunks,
+    content_name,
+    kind_of,
+    open_content,
+    unpacked_bound,
+)
+from dagster_project.engine.delimited import (
+    HEAD_BYTES,
+    MAXIMUM_ROW_BYTES,
+    BadRow,
+    Head,
+    read_head,
+    sift,
+    sift_lines,
+)
+from dagster_project.engine.encodings import (
+    UTF8_MARK,
+    check_mark,
+    decoded,
+    first_that_fits,
+    is_utf8,
+    to_utf8,
+)
 from dagster_project.engine.interface import LoadRequest
+from dagster_project.engine.json_rows import (
+    columns_of_objects,
+    first_objects,
+    read_objects_of_array,
+    read_objects_of_lines,
+)
+from dagster_project.engine.mapping import Staging, stage
+from dagster_project.engine.spreadsheets import choose_sheet, look_at_workbook, write_sheet
 from dagster_project.engine.stores import identifier, literal
 from dagster_project.ingest.landing import FileRefused
+from dagster_project.ingest.reading_rules import (
+    DELIMITERS,
+    ENDINGS,
+    KEYED_FORMATS,
+    Format,
+    Look,
+    ReadRules,
+)
 
-DELIMITERS = {"csv": ",", "tsv": "\t"}
-MAXIMUM_ROW_BYTES = 16 * 1024 * 1024
+# Rows of which recognition sees the text: enough for what stands above a header.
+ROWS_TO_RECOGNISE = 30
+BAD_ROWS_AT_ONCE = 10_000
+# A full disk or a fault of the engine's own says nothing of the file.
+NOT_OF_THE_FILE = (duckdb.FatalException, duckdb.InternalException)
+MEMORY_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
-def read_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> tuple[str, ...]:
-    """Fill `staged` and `unreadable` of an empty scratch store; the columns that nothing reads.
+def read_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> Staging:
+    """Fill `staged`, `set_aside` and `unreadable` of an empty scratch store.
 
     Raises:
-        FileRefused: the file as a whole cannot be read, or lacks a required column.
+        FileRefused: the file as a whole cannot be read, or does not fit its mapping.
     """
-    scratch.execute("create table unreadable (row_no bigint, reason varchar, row_text varchar)")
-    try:
-        if request.file_format in DELIMITERS:
-            return _read_delimited(scratch, request)
-        if request.file_format == "jsonl":
-            return _read_json_lines(scratch, request)
-        return _read_parquet(scratch, request)
-    except (duckdb.Error, OSError, EOFError, UnicodeDecodeError) as error:
-        raise FileRefused(
-            f"landing/{request.name}: cannot be read as {request.file_format}: "
-            f"{str(error).splitlines()[0]}; deliver the file again, whole"
-        ) from error
+    rules = request.source.read
+    seen = look(request.path, request.name, rules)
+    return stage(scratch, request, read_lines(scratch, request.path, request.name, seen, rules))
 
 
-def _wanted(request: LoadRequest) -> tuple[str, ...]:
-    return request.kind.column_names + request.source.attributes
+def look(path: Path, name: str, rules: ReadRules) -> Look:
+    """What the file is by its rules, and its header.
+
+    The columns of JSON are the keys in its first megabyte; `read_lines` knows all.
+
+    Args:
+        name: path below landing/, for messages.
+
+    Raises:
+        FileRefused: the file cannot be read as the rules say.
+    """
+    with _refusing(name, "text or a table"):
+        known = _format(path, name, rules)
+        if known == "parquet":
+            return _look_at_parquet(path, name)
+        if known == "excel":
+            return _look_at_workbook(path, name, rules)
+        with open_content(path, name) as stream:
+            encoding = first_that_fits(stream, name, rules.encodings)
+        data = _head_bytes(path, name)
+        if known in KEYED_FORMATS:
+            return _look_at_json(data, name, encoding, known)
+        delimiter = rules.delimiter or DELIMITERS[known]
+        head = read_head(data, name, encoding, delimiter, rules)
+        return Look(known, encoding, delimiter, head.header_rows, head.rows)
 
 
-def _select_list(request: LoadRequest, expressions: dict[str, str]) -> str:
-    """`staged` has every wanted column: from the file, a constant, or NULL."""
-    columns = []
-    for name in _wanted(request):
-        if name in expressions:
-            text = _trimmed(expressions[name])
-        elif name in request.source.constants:
-            text = literal(request.source.constants[name])
+def first_rows(path: Path, name: str, encodings: Sequence[str]) -> Iterator[Look]:
+    """How the file begins, in every way in which its beginning can be read.
+
+    The first row stands as header. A file whose ending says no known format gives nothing.
+
+    Raises:
+        FileRefused: what is around the text (zip, gzip), a workbook or a Parquet file is damaged.
+    """
+    inner = content_name(path, name)
+    known = ENDINGS.get(Path(inner).suffix.lower())
+    with _refusing(name, known or "text"):
+        if known is None:
+            return
+        if known == "parquet":
+            yield _look_at_parquet(path, name)
+        elif known == "excel":
+            yield from _look_at_all_sheets(path, name)
         else:
-            text = "cast(null as varchar)"
-        columns.append(f"{text} as {identifier(name)}")
-    return ", ".join(columns)
+            data = _head_bytes(path, name)
+            check_mark(data, name, encodings)
+            yield from _looks_at_text(data, name, _json_kind(known, data), encodings)
 
 
-def _trimmed(expression: str) -> str:
-    """The text without spaces and tabs around it, NULL if nothing is left.
+def _looks_at_text(data: bytes, name: str, known: Format,
+                   encodings: Sequence[str]) -> Iterator[Look]:
+    for encoding in encodings:
+        try:
+            decoded(data, encoding, strict=True)
+        except UnicodeDecodeError:
+            continue
+        if known in KEYED_FORMATS:
+            yield _look_at_json(data, name, encoding, known)
+            continue
+        looks = []
+        for delimiter in (",", ";", "\t") if known == "csv" else ("\t",):
+            try:
+                head = read_head(data, name, encoding, delimiter, ReadRules(),
+                                 rows_n=ROWS_TO_RECOGNISE)
+            except FileRefused:
+                continue
+            looks.append(Look(known, encoding, delimiter, head.header_rows, head.rows))
+        # A line of words above the header says nothing of the delimiter.
+        yield from [found for found in looks
+                    if max(map(len, found.first_rows), default=0) > 1] or looks[:1]
 
-    Nearly no value has any, and trimming each costs more than all the rest of reading it.
-    """
-    return (f"case when {expression} < '!' or ends_with({expression}, ' ') "
-            f"or ends_with({expression}, chr(9)) "
-            f"then nullif(trim({expression}, chr(32) || chr(9)), '') else {expression} end")
 
+def read_lines(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: Look,
+               rules: ReadRules) -> Look:
+    """Make `lines` and `unreadable`; the look with every column of the file.
 
-def _check_columns(request: LoadRequest, found: Sequence[str]) -> tuple[str, ...]:
-    """The columns nothing reads.
+    `lines` has columns c0, c1 ... of text for the names in `seen.columns`, in file order; NULL is
+    an empty cell. `unreadable` (row_no, reason, row_text) has the rows that cannot be told apart
+    into columns. Rows of data count from 1 over both; blank lines are no rows.
+
+    Args:
+        seen: from `look` with the same rules.
 
     Raises:
-        FileRefused: a column twice, or a required one missing.
+        FileRefused: the file as a whole cannot be read.
     """
-    twice = sorted({name for name in found if found.count(name) > 1})
-    if twice:
-        raise FileRefused(f"landing/{request.name}: the header names {', '.join(twice)} twice; "
-                          f"each column needs a name of its own")
-    known = set(found) | set(request.source.constants)
-    if request.source.currency:
-        known.add("currency")
-    missing = [column.name for column in request.kind.columns
-               if column.is_required and column.name not in known]
-    if request.source.version.rule == "column" and request.source.version.column not in known:
-        missing.append(request.source.version.column)
-    if missing:
-        hints = [
-            f"{name} (did you mean {close[0]!r}?)"
-            if (close := difflib.get_close_matches(name, list(found), 1)) else name
-            for name in missing
-        ]
+    scratch.execute("create or replace table unreadable "
+                    "(row_no bigint, reason varchar, row_text varchar)")
+    with _refusing(name, seen.format), _work_folder(scratch) as folder:
+        if seen.format == "parquet":
+            _read_parquet(scratch, _unpacked(scratch, path, name, folder))
+            return seen
+        if seen.format == "excel":
+            assert seen.sheet is not None
+            target = folder / "sheet.csv"
+            write_sheet(_unpacked(scratch, path, name, folder), name, seen.sheet,
+                        rules.header_row + rules.rows_after_header, len(seen.columns), target)
+            _read_delimited(scratch, target, 0, name, len(seen.columns), ",", "\n", folder)
+            return seen
+        if seen.format in KEYED_FORMATS:
+            return _read_json(scratch, path, name, seen, folder)
+        assert seen.encoding is not None and seen.delimiter is not None
+        data = _head_bytes(path, name)
+        head = read_head(data, name, seen.encoding, seen.delimiter, rules)
+        source, skipped = path, 1
+        if not (_is_plain_utf8(path, data, seen.encoding) and head.line_end != "\r"
+                and head.header_lines == 1 and rules.header_row == 1):
+            source, skipped = folder / "text", 0
+            _copy_text(scratch, path, name, seen.encoding, head, source)
+        line_end = "\r\n" if head.line_end == "\r\n" else "\n"
+        _read_delimited(scratch, source, skipped, name, len(seen.columns), seen.delimiter,
+                        line_end, folder)
+        return seen
+
+
+def _format(path: Path, name: str, rules: ReadRules) -> Format:
+    """What the rules say, else the ending; a .json file may hold JSON lines."""
+    inner = content_name(path, name)
+    known = ENDINGS.get(Path(inner).suffix.lower())
+    if len(rules.formats) == 1:
+        return rules.formats[0]
+    if known is None or (rules.formats and known not in rules.formats):
+        meant = ", ".join(ending for ending, kind in sorted(ENDINGS.items())
+                          if not rules.formats or kind in rules.formats)
         raise FileRefused(
-            f"landing/{request.name}: the header lacks {', '.join(hints)}; "
-            f"{request.kind.name} need these columns. Header: {', '.join(found)}"
+            f"landing/{name}: the ending says no known format; name it {meant} (or those with "
+            f".gz or .zip behind), or state formats: under read: of its source"
         )
-    return tuple(name for name in found if name not in _wanted(request))
+    return _json_kind(known, _head_bytes(path, name)) if known == "json" else known
 
 
-def _open_text(path: Path) -> io.TextIOWrapper:
-    stream = gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-    return io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+def _json_kind(known: Format, data: bytes) -> Format:
+    """A .json file that does not begin with a bracket holds JSON lines."""
+    if known != "json":
+        return known
+    return "jsonl" if data.removeprefix(UTF8_MARK).lstrip()[:1] == b"{" else "json"
 
 
-def _header(request: LoadRequest) -> list[str]:
-    with _open_text(request.path) as stream:
-        line = stream.readline(MAXIMUM_ROW_BYTES)
-    if not line.strip():
-        raise FileRefused(f"landing/{request.name}: the file is empty; a file without rows still "
-                          f"needs its header")
-    row = next(csv.reader([line], delimiter=DELIMITERS[request.file_format]))
-    return [name.strip().lower() for name in row]
+def _head_bytes(path: Path, name: str) -> bytes:
+    with open_content(path, name) as stream:
+        return stream.read(HEAD_BYTES)
 
 
-def _read_delimited(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> tuple[str, ...]:
-    header = _header(request)
-    ignored = _check_columns(request, header)
+def _is_plain_utf8(path: Path, head: bytes, encoding: str) -> bool:
+    """Whether the engine can read the file where it lies."""
+    return (kind_of(path) == "plain" and is_utf8(encoding)
+            and not head.startswith(UTF8_MARK))
+
+
+def _unpacked(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, folder: Path) -> Path:
+    """The file itself, or what is packed in it."""
+    if kind_of(path) == "plain":
+        return path
+    target = folder / "unpacked"
+    with target.open("wb") as stream:
+        stream.writelines(_parts(scratch, path, name))
+    return target
+
+
+def _copy_text(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, encoding: str,
+               head: Head | None, target: Path) -> None:
+    """Write the text as UTF-8 without its header, lines ending in LF where they ended in CR."""
+    parts = to_utf8(_parts(scratch, path, name), encoding)
+    if head is not None and head.line_end == "\r":
+        parts = (part.replace(b"\r", b"\n") for part in parts)
+    with target.open("wb") as stream:
+        stream.writelines(_without_lines(parts, head.header_lines if head else 0))
+
+
+def _parts(scratch: duckdb.DuckDBPyConnection, path: Path, name: str) -> Iterator[bytes]:
+    is_packed = kind_of(path) != "plain"
+    bound = unpacked_bound(path, _memory_bytes(scratch)) if is_packed else None
+    with open_content(path, name) as stream:
+        yield from chunks(stream, name, bound)
+
+
+def _without_lines(parts: Iterable[bytes], lines_n: int) -> Iterator[bytes]:
+    for part in parts:
+        rest = part
+        while lines_n and rest:
+            _, found, rest = rest.partition(b"\n")
+            lines_n -= 1 if found else 0
+        if rest:
+            yield rest
+
+
+def _read_delimited(scratch: duckdb.DuckDBPyConnection, source: Path, skipped: int, name: str,
+                    columns_n: int, delimiter: str, line_end: str, folder: Path) -> None:
+    """Rows of UTF-8 text behind `skipped` lines -> `lines`."""
+    # The engine's reader takes NUL for a character.
+    if not _has_nul(source):
+        try:
+            _read_clean(scratch, source, skipped, columns_n, delimiter, line_end)
+            return
+        except duckdb.Error:
+            pass
+    sifted = folder / "sifted"
+    with source.open("rb") as text, sifted.open("wb") as target:
+        for _ in range(skipped):
+            text.readline()
+        _set_aside(scratch, sift(text, target, name, columns_n, delimiter))
+    _read_clean(scratch, sifted, 0, columns_n, delimiter, "\n")
+
+
+def _read_clean(scratch: duckdb.DuckDBPyConnection, source: Path, skipped: int, columns_n: int,
+                delimiter: str, line_end: str) -> None:
     # Positions as names: a header may hold anything.
-    columns = {f"c{position}": "VARCHAR" for position in range(len(header))}
-    compression = "gzip" if request.path.suffix.lower() == ".gz" else "none"
-    # Names drawn from the file only: a row number must not depend on which columns are wanted,
-    # so all columns are read and faults anywhere in a row are seen.
+    columns = {f"c{position}": "VARCHAR" for position in range(columns_n)}
+    # Stated, the engine takes other line ends inside quotes for text. CR LF it must find out by
+    # itself: stated, it misreads a lone LF inside quotes.
+    stated_end = "new_line = '\\n'," if line_end == "\n" else ""
     scratch.execute(
         f"""
-        create table lines as
+        create or replace table lines as
         select * from read_csv(
-            {literal(str(request.path))}, auto_detect = false, header = true,
-            columns = {columns}, delim = {literal(DELIMITERS[request.file_format])},
-            quote = '"', escape = '"', encoding = 'utf-8', compression = '{compression}',
-            max_line_size = {MAXIMUM_ROW_BYTES}, null_padding = false, strict_mode = true,
-            store_rejects = true, rejects_limit = 0
+            {literal(str(source))}, auto_detect = false, header = false, skip = {skipped},
+            columns = {columns}, delim = {literal(delimiter)}, quote = '"', escape = '"',
+            encoding = 'utf-8', compression = 'none', max_line_size = {MAXIMUM_ROW_BYTES},
+            {stated_end} null_padding = false, strict_mode = true
         )
         """
     )
-    scratch.execute(
-        """
-        insert into unreadable
-        select line - 1, min(case error_type when 'MISSING COLUMNS' then 'missing_columns'
-                                             when 'TOO MANY COLUMNS' then 'too_many_columns'
-                                             else 'unreadable' end), min(csv_line)
-        from reject_errors
-        group by line
-        """
-    )
-    names = {name: f"c{position}" for position, name in enumerate(header)}
-    _stage_lines(scratch, request, names)
-    return ignored
 
 
-def _stage_lines(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
-                 expressions: dict[str, str]) -> None:
-    """`lines` (in file order, without the unreadable rows) -> `staged` with true row numbers."""
-    select_list = _select_list(request, expressions)
-    bad = scratch.execute("select count(*) from unreadable").fetchone()
-    if not bad or bad[0] == 0:
-        scratch.execute(f"create view staged as select rowid + 1 as row_no, {select_list} "
-                        f"from lines")
+def _has_nul(path: Path) -> bool:
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return text.find(b"\0") >= 0
+
+
+def _set_aside(scratch: duckdb.DuckDBPyConnection, rows: Iterable[BadRow]) -> None:
+    """Bad rows -> `unreadable`."""
+    pending: list[BadRow] = []
+
+    def write() -> None:
+        frame = pa.table({"row_no": pa.array([row.row_no for row in pending], pa.int64()),
+                          "reason": pa.array([row.reason for row in pending], pa.string()),
+                          "row_text": pa.array([row.text for row in pending], pa.string())})
+        scratch.register("bad_rows", frame)
+        scratch.execute("insert into unreadable select * from bad_rows")
+        scratch.unregister("bad_rows")
+        pending.clear()
+
+    size = 0
+    for row in rows:
+        pending.append(row)
+        size += len(row.text)
+        if len(pending) >= BAD_ROWS_AT_ONCE or size > MAXIMUM_ROW_BYTES:
+            write()
+            size = 0
+    write()
+
+
+def _look_at_json(data: bytes, name: str, encoding: str, known: Format) -> Look:
+    columns, rows = first_objects(decoded(data, encoding, strict=False), known)
+    return Look(known, encoding, None, (columns,), (columns, *rows))
+
+
+def _read_json(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: Look,
+               folder: Path) -> Look:
+    assert seen.encoding is not None
+    source = path
+    if not _is_plain_utf8(path, _head_bytes(path, name), seen.encoding):
+        source = folder / "text"
+        _copy_text(scratch, path, name, seen.encoding, None, source)
+    if seen.format == "json":
+        read_objects_of_array(scratch, source)
+    else:
+        try:
+            read_objects_of_lines(scratch, source)
+        except duckdb.Error:
+            sifted = folder / "sifted"
+            with source.open("rb") as text, sifted.open("wb") as target:
+                sift_lines(text, target)
+            read_objects_of_lines(scratch, sifted)
+    columns = columns_of_objects(scratch, name)
+    return replace(seen, header_rows=(columns,))
+
+
+def _look_at_workbook(path: Path, name: str, rules: ReadRules) -> Look:
+    rows_n = rules.header_row + rules.rows_after_header
+    with _unpacked_for_look(path, name) as plain:
+        workbook = look_at_workbook(plain, name, rows_n + ROWS_TO_RECOGNISE)
+    sheet = choose_sheet(workbook, name, rules)
+    rows = workbook.first_rows[sheet]
+    if len(rows) < rows_n or not any(cell.strip() for cell in rows[rules.header_row - 1]):
+        raise FileRefused(f"landing/{name}: row {rules.header_row} of sheet {sheet!r} names no "
+                          f"columns; state header_row under read:")
+    header = tuple(tuple(cell.strip() for cell in row)
+                   for row in rows[rules.header_row - 1:rows_n])
+    return Look("excel", None, None, header, rows, workbook.sheets, sheet)
+
+
+def _look_at_all_sheets(path: Path, name: str) -> Iterator[Look]:
+    with _unpacked_for_look(path, name) as plain:
+        workbook = look_at_workbook(plain, name, ROWS_TO_RECOGNISE)
+    for sheet in workbook.sheets:
+        rows = workbook.first_rows[sheet]
+        header = tuple(cell.strip() for cell in rows[0]) if rows else ()
+        yield Look("excel", None, None, (header,), rows, workbook.sheets, sheet)
+
+
+@contextmanager
+def _unpacked_for_look(path: Path, name: str) -> Iterator[Path]:
+    if kind_of(path) == "plain":
+        yield path
         return
-    # The k-th unreadable row (k from 0) pushes all rows from its place on by one.
-    scratch.execute(
-        f"""
-        create table staged as
-        with pushes as (
-            select row_no - row_number() over (order by row_no) + 1 as from_nth,
-                   row_number() over (order by row_no) as pushed
-            from unreadable
-        ), last_push as (
-            select from_nth, max(pushed) as pushed from pushes group by from_nth
-        )
-        select lines.nth + coalesce(last_push.pushed, 0) as row_no, {select_list}
-        from (select rowid + 1 as nth, * from lines) as lines
-        asof left join last_push on lines.nth >= last_push.from_nth
-        """
-    )
+    with tempfile.TemporaryDirectory() as folder, open_content(path, name) as stream:
+        target = Path(folder) / "unpacked"
+        with target.open("wb") as copy:
+            copy.writelines(chunks(stream, name, unpacked_bound(path, 2**30)))
+        yield target
 
 
-def _read_json_lines(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> tuple[str, ...]:
-    compression = "gzip" if request.path.suffix.lower() == ".gz" else "none"
-    # Every line is one field: neither quotes nor delimiters mean anything at this level.
-    scratch.execute(
-        f"""
-        create table all_lines as
-        select * from read_csv(
-            {literal(str(request.path))}, auto_detect = false, header = false,
-            columns = {{'line': 'VARCHAR'}}, delim = '\x01', quote = '', escape = '',
-            encoding = 'utf-8', compression = '{compression}',
-            max_line_size = {MAXIMUM_ROW_BYTES}, store_rejects = true, rejects_limit = 0
-        )
-        """
-    )
-    scratch.execute(
-        """
-        insert into unreadable
-        select distinct line, 'unreadable', csv_line from reject_errors
-        union all
-        select rowid + 1, 'unreadable', line from all_lines
-        where line is not null
-            and (not json_valid(line) or json_type(line) <> 'OBJECT')
-        """
-    )
-    scratch.execute(
-        """
-        create table lines as
-        select line from all_lines
-        where json_valid(line) and json_type(line) = 'OBJECT'
-        order by rowid
-        """
-    )
-    keys = scratch.execute(
-        "select distinct unnest(json_keys(line)) from (select line from lines limit 1000)"
-    ).fetchall()
-    found = sorted(key for (key,) in keys)
-    scratch.execute("drop table all_lines")
-    if not found:
-        found = list(_wanted(request))
-    ignored = tuple(name for name in found if name not in _wanted(request))
-    fields = {name: f"json_extract_string(line, {literal('$.' + chr(34) + name + chr(34))})"
-              for name in _wanted(request) if name not in request.source.constants}
-    selected = ", ".join(f"{field} as {identifier(name)}" for name, field in fields.items())
-    scratch.execute(f"create table json_lines as select {selected} from lines order by rowid")
-    scratch.execute("drop table lines")
-    scratch.execute("alter table json_lines rename to lines")
-    _stage_lines(scratch, request, {name: identifier(name) for name in fields})
-    return ignored
+def _look_at_parquet(path: Path, name: str) -> Look:
+    with _unpacked_for_look(path, name) as plain, duckdb.connect() as connection:
+        columns = tuple(column.strip() for column, _ in _parquet_columns(connection, plain))
+    return Look("parquet", None, None, (columns,), (columns,))
 
 
-def _read_parquet(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> tuple[str, ...]:
+def _read_parquet(scratch: duckdb.DuckDBPyConnection, path: Path) -> None:
     # As text, so that a value is judged alike whatever format brought it.
-    scratch.execute(f"create table lines as select cast(columns(*) as varchar) "
-                    f"from read_parquet({literal(str(request.path))})")
-    found = [str(row[0]) for row in scratch.execute("describe lines").fetchall()]
-    lowered = [name.strip().lower() for name in found]
-    ignored = _check_columns(request, lowered)
-    _stage_lines(scratch, request, {low: identifier(name)
-                                    for low, name in zip(lowered, found, strict=True)})
-    return ignored
+    cells = ", ".join(f"{expression} as c{position}" for position, (_, expression)
+                      in enumerate(_parquet_columns(scratch, path)))
+    scratch.execute(f"create or replace table lines as "
+                    f"select {cells} from read_parquet({literal(str(path))})")
+
+
+def _parquet_columns(connection: duckdb.DuckDBPyConnection,
+                     path: Path) -> list[tuple[str, str]]:
+    """Name and expression as text of each column; fields of structures as `a.b`."""
+    relation = connection.sql(f"select * from read_parquet({literal(str(path))})")
+    found: list[tuple[str, str]] = []
+    for name, kind in zip(relation.columns, relation.types, strict=True):
+        found.extend(_parquet_leaves(name, identifier(name), kind))
+    return found
+
+
+def _parquet_leaves(name: str, expression: str,
+                    kind: DuckDBPyType) -> Iterator[tuple[str, str]]:
+    if kind.id == "struct":
+        for field, inner in kind.children:
+            assert isinstance(inner, DuckDBPyType)
+            yield from _parquet_leaves(f"{name}.{field}",
+                                       f"struct_extract({expression}, {literal(field)})", inner)
+    elif kind.id in ("list", "map", "array", "union", "variant"):
+        yield name, f"cast(to_json({expression}) as varchar)"
+    elif kind.id == "blob":
+        yield name, f"try(decode({expression}))"
+    else:
+        yield name, f"cast({expression} as varchar)"
+
+
+def _memory_bytes(scratch: duckdb.DuckDBPyConnection) -> int:
+    ((setting,),) = scratch.execute("select current_setting('memory_limit')").fetchall()
+    number, unit = str(setting).split()
+    return int(float(number) * MEMORY_UNITS[unit])
+
+
+@contextmanager
+def _work_folder(scratch: duckdb.DuckDBPyConnection) -> Iterator[Path]:
+    """A folder beside the scratch store, for copies in clear; gone afterwards."""
+    ((path,),) = scratch.execute("select path from duckdb_databases() "
+                                 "where database_name = current_database()").fetchall()
+    beside = Path(path).parent if path else None
+    folder = Path(tempfile.mkdtemp(dir=beside))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _refusing(name: str, what: str) -> Iterator[None]:
+    """Turns what the engine and the operating system say of a damaged file into words."""
+    try:
+        yield
+    except (duckdb.Error, OSError, UnicodeError) as error:
+        if isinstance(error, NOT_OF_THE_FILE) or getattr(error, "errno", 0) == errno.ENOSPC:
+            raise
+        words = (str(error).splitlines() or [type(error).__name__])[0][:300]
+        raise FileRefused(f"landing/{name}: cannot be read as {what}: {words}; deliver the file "
+                          f"again, whole") from error

@@ -1,21 +1,29 @@
 """`warehouse/status.duckdb`: runs, loads, checks, rejected and held rows, after every run.
 
 Made anew beside the old one and renamed, also after a night that was refused: BI must see that
-last night failed, and why.
+last night failed, and why. It is written after the gate, so what looks like an e-mail address or
+a telephone number is masked here, in whatever column it stands.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
+from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.publication import STORAGE_VERSION
+from dagster_project.engine.quarantine import shown_rejected_rows
 from dagster_project.engine.stores import Stores, StoreUnreadable, identifier, literal, make_tables
 from dagster_project.engine.table import Column, Table
-from dagster_project.ingest.tables import LOAD_LEDGER, REJECTED_ROWS, REPEATED_FILES
+from dagster_project.ingest.tables import (
+    LOAD_INPUTS,
+    LOAD_LEDGER,
+    REJECTED_ROWS_SHOWN,
+    REPEATED_FILES,
+)
 from dagster_project.publish.tables import PIPELINE_RUNS, QUALITY_RESULTS
 
 KEPT_RUNS = 400
@@ -31,29 +39,33 @@ REFUSED_FILES = Table(
 )
 HELD_ROWS = Table(
     "held_rows",
-    "One order that waits for something missing.",
+    "One order, or one refund of a refunds export, that waits for something missing.",
     (
+        Column("kind", "VARCHAR", "orders or refunds.", True),
         Column("source", "VARCHAR", "Configured source.", True),
         Column("order_id", "VARCHAR", "Order number of the shop.", True),
-        Column("ordered_date", "DATE", "Business date of the order.", True),
+        Column("refund_id", "VARCHAR", "Number of the refund; NULL: the order is held.", False),
+        Column("event_date", "DATE", "Business date of the order or of the refund.", True),
         Column("currency", "VARCHAR", "Original currency.", True),
         Column("reason", "VARCHAR", "What is missing.", True),
         Column("amount", "DECIMAL(38,4)", "Amount in the original currency.", False),
     ),
-    ("source", "order_id"),
+    ("source", "order_id", "refund_id"),
 )
-STATUS_TABLES = (PIPELINE_RUNS, QUALITY_RESULTS, LOAD_LEDGER, REPEATED_FILES, REJECTED_ROWS,
-                 REFUSED_FILES, HELD_ROWS)
+STATUS_TABLES = (PIPELINE_RUNS, QUALITY_RESULTS, LOAD_LEDGER, LOAD_INPUTS, REPEATED_FILES,
+                 REJECTED_ROWS_SHOWN, REFUSED_FILES, HELD_ROWS)
 
 
 def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame | None,
-                 refused: Mapping[str, str] | None) -> None:
+                 refused: Mapping[str, str] | None,
+                 permitted_texts: Collection[tuple[str, str]] = ()) -> None:
     """Replace the status file.
 
     Args:
         run: the row of pipeline_runs of this run.
         results: rows of quality_results of this run's gate; None: it did not get that far.
         refused: name -> reason of files that could not be read; None: this run did not look.
+        permitted_texts: (table, column) whose numbers only look like telephone numbers.
     """
     target = stores.warehouse / ".incoming-status.duckdb"
     target.unlink(missing_ok=True)
@@ -68,8 +80,11 @@ def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame |
         except StoreUnreadable:
             # The build is disposable, and a status must come out of every run.
             pass
-        for table in (LOAD_LEDGER, REPEATED_FILES, REJECTED_ROWS):
+        for table in (LOAD_LEDGER, LOAD_INPUTS, REPEATED_FILES):
             _copy(connection, table, "raw.main")
+        if stores.raw.exists():
+            connection.execute(f"insert into status.main.{REJECTED_ROWS_SHOWN.name} "
+                               f"{shown_rejected_rows('raw.main')}")
         _copy(connection, HELD_ROWS, "build.marts")
         _copy(connection, PIPELINE_RUNS, "old.main",
               f"where run_id <> {literal(run['run_id'])} "
@@ -89,6 +104,9 @@ def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame |
         for name, reason in (refused or {}).items():
             connection.execute("insert into status.main.refused_files values (?, ?)",
                                [name, reason])
+        # Names of files and words of failures are not ours alone: somebody may have named a file
+        # after a person.
+        mask_personal_text(connection, "status.main", STATUS_TABLES, permitted_texts)
         connection.execute("checkpoint status")
     os.replace(target, stores.status)
 

@@ -10,6 +10,7 @@ from dagster_project.engine.table import Table
 from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
 from dagster_project.ingest.tables import LEDGER_TABLES, RAW_TABLES
 from dagster_project.resources import HomeResource
+from dagster_project.settings import read_variable
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -39,6 +40,7 @@ def load_landing(context: dg.AssetExecutionContext,
         session.engine, session.home.landing, session.home.sources,
         HashMemory(session.home.hash_memory), run_id=session.run_id,
         now=datetime.now(UTC).replace(tzinfo=None),
+        queries=session.home.config, url_of=read_variable,
         report_progress=lambda words, share: context.log.info(f"{words} ({share:.0%})"),
     )
     session.refused_files = dict(report.refused)

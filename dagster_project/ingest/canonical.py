@@ -16,6 +16,7 @@ from dagster_project.ingest.tables import (
     RAW_FX_RATES,
     RAW_INTERACTIONS,
     RAW_ORDER_LINES,
+    RAW_REFUNDS,
     RAW_SURVEY_ANSWERS,
 )
 
@@ -87,6 +88,9 @@ class ExportKind:
 
 C = CanonicalColumn
 
+EMAIL = C("email", "identity", id_space="email", raw_name="email_identity_id")
+PHONE = C("phone", "identity", id_space="phone", raw_name="phone_identity_id")
+
 ORDERS = ExportKind(
     name="orders",
     table=RAW_ORDER_LINES,
@@ -94,8 +98,10 @@ ORDERS = ExportKind(
         C("order_id", is_required=True, raw_name="order_id"),
         C("line_id"),
         C("customer_id", "identity", raw_name="identity_id"),
+        EMAIL,
+        PHONE,
         C("ordered_at", "time", is_required=True, raw_name="ordered_at", is_event_time=True),
-        C("status", "choice", default="completed", raw_name="status",
+        C("status", "choice", raw_name="status",
           choices=("completed", "cancelled", "refunded", "open")),
         C("quantity", "number", default="1", raw_name="quantity", minimum=-1e9, maximum=1e9),
         C("unit_price", "number", is_required=True, raw_name="unit_price",
@@ -112,10 +118,27 @@ ORDERS = ExportKind(
         C("product_id", raw_name="product_id"),
         C("product_category", raw_name="product_category"),
         C("channel", raw_name="channel"),
+        C("tags", raw_name="tags"),
     ),
     document=("order_id",),
     row_id="line_id",
     generated_id="line_key",
+)
+
+REFUNDS = ExportKind(
+    name="refunds",
+    table=RAW_REFUNDS,
+    columns=(
+        C("refund_id"),
+        C("order_id", is_required=True, raw_name="order_id"),
+        C("order_source", raw_name="order_source"),
+        C("refunded_at", "time", is_required=True, raw_name="refunded_at", is_event_time=True),
+        C("refund", "number", is_required=True, raw_name="refund", minimum=0, maximum=1e12),
+        C("currency", "currency", is_required=True, raw_name="currency"),
+        C("updated_at", "time"),
+    ),
+    document=("refund_id",),
+    generated_id="refund_id",
 )
 
 INTERACTIONS = ExportKind(
@@ -124,6 +147,8 @@ INTERACTIONS = ExportKind(
     columns=(
         C("interaction_id"),
         C("customer_id", "identity", raw_name="identity_id"),
+        EMAIL,
+        PHONE,
         C("occurred_at", "time", is_required=True, raw_name="occurred_at", is_event_time=True),
         C("type", default="interaction", raw_name="type"),
         C("channel", raw_name="channel"),
@@ -143,6 +168,8 @@ SURVEYS = ExportKind(
     columns=(
         C("response_id", is_required=True, raw_name="response_id"),
         C("customer_id", "identity", raw_name="identity_id"),
+        EMAIL,
+        PHONE,
         C("responded_at", "time", is_required=True, raw_name="responded_at", is_event_time=True),
         C("instrument", "choice", is_required=True, raw_name="instrument",
           choices=("csat", "nps", "ces")),
@@ -151,6 +178,8 @@ SURVEYS = ExportKind(
         C("scale_max", "number", raw_name="scale_max", sql_type="DECIMAL(9,4)"),
         C("direction", "choice", default="higher_is_better", raw_name="direction",
           choices=("higher_is_better", "lower_is_better")),
+        C("completeness", "choice", default="complete", raw_name="completeness",
+          choices=("complete", "partial")),
         C("comment"),
         C("updated_at", "time"),
     ),
@@ -167,8 +196,8 @@ CUSTOMERS = ExportKind(
         C("customer_id", "identity", is_required=True, raw_name="identity_id"),
         C("valid_from", "date", raw_name="valid_from"),
         C("name"),
-        C("email", "identity", id_space="email", raw_name="email_identity_id"),
-        C("phone", "identity", id_space="phone", raw_name="phone_identity_id"),
+        EMAIL,
+        PHONE,
         C("customer_type", raw_name="customer_type"),
         C("account_id", raw_name="account_id"),
         C("region", raw_name="region"),
@@ -208,7 +237,7 @@ CAMPAIGNS = ExportKind(
     document=("campaign_id", "customer_id"),
 )
 
-KINDS = {kind.name: kind for kind in (ORDERS, INTERACTIONS, SURVEYS, CUSTOMERS, FX_RATES,
+KINDS = {kind.name: kind for kind in (ORDERS, REFUNDS, INTERACTIONS, SURVEYS, CUSTOMERS, FX_RATES,
                                        CAMPAIGNS)}
 
 # Reasons a row is rejected for, with what to do. A reason depends on the row and the
@@ -226,6 +255,10 @@ REJECTION_REASONS = {
     "unknown_word": "Use one of the allowed words of the column.",
     "out_of_range": "The number is outside the bounds of the column.",
     "off_scale": "The answer lies outside its scale; correct the answer or state the scale.",
+    "left_out": "A rule of the source's mapping leaves the row out (left_out, or an answer nobody "
+                "gave); nothing to do.",
+    "conflicting_values": "Rows of one document state different values of a column that counts "
+                          "once; correct them, or take once_per out of the mapping.",
     "after_file_version": "The event is later than the version of its file; correct the date or "
                           "the file's name.",
 }

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from dagster_project.ingest.sources import Source
@@ -21,8 +22,6 @@ from dagster_project.ingest.sources import Source
 UNFINISHED_SUFFIXES = (".tmp", ".part", ".partial", ".crdownload", ".filepart", "~")
 YOUNG_FILE_SECONDS = 60
 SECOND_LOOK_SECONDS = 1.0
-FORMATS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl",
-           ".parquet": "parquet"}
 
 
 class FileRefused(Exception):
@@ -30,14 +29,23 @@ class FileRefused(Exception):
 
 
 @dataclass(frozen=True)
-class LandingFile:
+class FoundFile:
+    """One file below landing/; `name` is its POSIX path there."""
+
+    path: Path
+    name: str
+    size: int
+    modified_ns: int
+
+
+@dataclass(frozen=True)
+class LandingFile(FoundFile):
     """One file of one source."""
 
     source: Source
-    path: Path
-    name: str  # POSIX path below landing/
-    size: int
-    modified_ns: int
+
+
+Found = TypeVar("Found", bound=FoundFile)
 
 
 def find_files(landing: Path, sources: Sequence[Source]) -> list[LandingFile]:
@@ -54,24 +62,27 @@ def find_files(landing: Path, sources: Sequence[Source]) -> list[LandingFile]:
                 if name in found or not path.is_file() or _is_unfinished(path):
                     continue
                 stat = path.stat()
-                found[name] = LandingFile(source, path, name, stat.st_size, stat.st_mtime_ns)
+                found[name] = LandingFile(path, name, stat.st_size, stat.st_mtime_ns, source)
     return [found[name] for name in sorted(found)]
 
 
-def unclaimed_files(landing: Path, claimed: Iterable[LandingFile]) -> list[str]:
-    """Files below landing/ that no source claims, by name."""
+def unclaimed_files(landing: Path, claimed: Iterable[FoundFile]) -> list[FoundFile]:
+    """Finished files below landing/ that are not among those claimed, by name."""
     names = {file.name for file in claimed}
-    every = (path for path in landing.rglob("*") if path.is_file() and not _is_unfinished(path))
-    return sorted(
-        name for path in every if (name := path.relative_to(landing).as_posix()) not in names
-    )
+    found = []
+    for path in landing.rglob("*"):
+        name = path.relative_to(landing).as_posix()
+        if name not in names and path.is_file() and not _is_unfinished(path):
+            stat = path.stat()
+            found.append(FoundFile(path, name, stat.st_size, stat.st_mtime_ns))
+    return sorted(found, key=lambda file: file.name)
 
 
 def _is_unfinished(path: Path) -> bool:
     return path.name.startswith(".") or path.name.endswith(UNFINISHED_SUFFIXES)
 
 
-def without_growing_files(files: Sequence[LandingFile]) -> tuple[list[LandingFile], list[str]]:
+def without_growing_files(files: Sequence[Found]) -> tuple[list[Found], list[str]]:
     """Files that are whole, and the names of those that are still being written.
 
     A file younger than a minute is looked at twice; one whose size moves waits for the next
@@ -91,24 +102,6 @@ def content_hash(path: Path) -> str:
     """SHA-256 of the file's bytes, hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def file_format(file: LandingFile) -> str:
-    """csv, tsv, jsonl or parquet: as the source states, else by the file's suffix.
-
-    Raises:
-        FileRefused: the suffix is none that is known.
-    """
-    if file.source.format:
-        return file.source.format
-    suffixes = [suffix.lower() for suffix in file.path.suffixes if suffix.lower() != ".gz"]
-    if suffixes and suffixes[-1] in FORMATS:
-        return FORMATS[suffixes[-1]]
-    raise FileRefused(
-        f"landing/{file.name}: the ending says no known format; name it "
-        f"{', '.join(sorted(FORMATS))} (or those with .gz), or state format: in "
-        f"sources.yaml, sources.{file.source.name}"
-    )
 
 
 def file_version(file: LandingFile) -> datetime | None:

@@ -6,34 +6,41 @@ Decides what is done with each file; reading and appending is the engine's work.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 
 from dagster_project.engine.interface import Engine, LoadRequest, LoadResult
 from dagster_project.ingest.canonical import KINDS
+from dagster_project.ingest.databases import UrlOf
 from dagster_project.ingest.landing import (
     FileRefused,
+    FoundFile,
     LandingFile,
     content_hash,
-    file_format,
     file_version,
     find_files,
     unclaimed_files,
     without_growing_files,
 )
-from dagster_project.ingest.sources import Sources
+from dagster_project.ingest.queried_loads import find_queried_loads
+from dagster_project.ingest.recognition import Sight, recognise
+from dagster_project.ingest.sources import Source, Sources
 
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """One file that was loaded, and what became of its rows."""
+    """One file that was loaded, and what became of its rows; `recognised`: how it was known."""
 
     name: str
     source: str
     kind: str
     result: LoadResult
+    recognised: str = ""
 
 
 @dataclass
@@ -45,8 +52,9 @@ class IngestReport:
         repeated: names of files whose content was loaded before under another name.
         refused: name -> why the file cannot be read as a whole, and what to do.
         waiting: names of files that are still being written.
-        unclaimed: names of files that no source claims.
+        unclaimed: names of files that no source claims and no preset knows.
         known_n: files that were seen on an earlier night.
+        recognised: name -> how the file was known, of those that were to be loaded.
     """
 
     loaded: list[LoadedFile] = field(default_factory=list)
@@ -55,6 +63,7 @@ class IngestReport:
     waiting: list[str] = field(default_factory=list)
     unclaimed: list[str] = field(default_factory=list)
     known_n: int = 0
+    recognised: dict[str, str] = field(default_factory=dict)
 
 
 class HashMemory:
@@ -72,7 +81,7 @@ class HashMemory:
             self._known = {}
         self._seen: dict[str, list[object]] = {}
 
-    def hash_of(self, file: LandingFile) -> str:
+    def hash_of(self, file: FoundFile) -> str:
         """SHA-256 of the file's bytes."""
         known = self._known.get(file.name)
         if known is None or known[:2] != [file.size, file.modified_ns]:
@@ -93,9 +102,13 @@ def ingest_landing(
     *,
     run_id: str,
     now: datetime,
+    queries: Path | None = None,
+    url_of: UrlOf = lambda name: None,
     report_progress: Callable[[str, float], None] = lambda text, share: None,
 ) -> IngestReport:
     """Load every new file of the landing folder, in the order of version, then name.
+
+    Then the joins of its files, and what is new in databases.
 
     Args:
         engine: where rows are kept.
@@ -104,38 +117,113 @@ def ingest_landing(
         memory: content hashes of files seen before.
         run_id: run metadata.
         now: UTC time of the load, run metadata.
+        queries: folder of sources.yaml, where the SQL files of joins are.
+        url_of: value of the environment variable that names a database.
         report_progress: called with words and the share of bytes that is done.
     """
     report = IngestReport()
-    files = find_files(landing, sources.sources)
-    report.unclaimed = unclaimed_files(landing, files)
+    delivered = _delivered(engine)
+    queried = find_queried_loads(engine, landing, queries, sources.sources, memory.hash_of,
+                                 delivered, run_id=run_id, now=now)
+    claimed = find_files(landing, sources.sources)
+    others = unclaimed_files(landing, [*claimed, *queried.files])
+    new = [file for file in [*claimed, *others]
+           if not _is_known(file, sources, memory, delivered)]
+    report.known_n = len(claimed) + len(others) - len(new)
+    new, waiting = without_growing_files(new)
+    report.waiting = sorted({*waiting, *queried.waiting})
+    # One and the same: a database is read no further when one of its chunks is refused.
+    report.refused = queried.refused
+    requests = _requests(_recognised(engine, new, sources, report), memory, report, run_id, now)
+    with (
+        engine.scratch_folder() as folder,
+        closing(queried.requests(url_of, folder, run_id=run_id, now=now)) as further,
+    ):
+        taken: deque[LoadRequest] = deque()
+        told = _taken(chain(_told(requests, report_progress),
+                            _told_by_name(further, report_progress)), taken)
+        for outcome in engine.append_loads(told):
+            _note(report, taken.popleft(), outcome)
+    report.known_n += queried.known_n
+    memory.keep()
+    return report
+
+
+def _told_by_name(requests: Iterable[LoadRequest],
+                  report_progress: Callable[[str, float], None]) -> Iterator[LoadRequest]:
+    """Requests whose sizes nobody knows beforehand, after all files."""
+    for request in requests:
+        report_progress(f"reading {place_of(request.name)}", 1.0)
+        yield request
+
+
+def _delivered(engine: Engine) -> set[tuple[str, str, str]]:
+    """(source, file name, content hash) of everything that was ever delivered."""
     known = engine.read_current(
         "raw",
         "select source, file_name, content_hash from load_ledger union all "
         "select repeated_files.source, repeated_files.file_name, load_ledger.content_hash "
         "from repeated_files inner join load_ledger using (load_seq)",
     )
-    delivered = set(known.itertuples(index=False, name=None))
-    new = []
+    return set(known.itertuples(index=False, name=None))
+
+
+def _is_known(file: FoundFile, sources: Sources, memory: HashMemory,
+              delivered: set[tuple[str, str, str]]) -> bool:
+    """Whether the file was delivered before, by the source that it has or may have had."""
+    source = file.source if isinstance(file, LandingFile) else None
+    names = [source.name] if source else []
+    if source is None or not source.says_how:
+        names += [preset.preset for preset in sources.presets]
+    content = memory.hash_of(file)
+    return any((name, file.name, content) in delivered for name in names)
+
+
+def _recognised(engine: Engine, files: Sequence[FoundFile], sources: Sources,
+                report: IngestReport) -> list[LandingFile]:
+    """The files with the sources they belong to; notes those refused and those left alone."""
+    found = []
     for file in files:
-        if (file.source.name, file.name, memory.hash_of(file)) in delivered:
-            report.known_n += 1
-        else:
-            new.append(file)
-    new, report.waiting = without_growing_files(new)
-    requests = _requests(new, memory, report, run_id, now)
-    for request, outcome in zip(
-        requests, engine.append_loads(_told(requests, report_progress)), strict=True
-    ):
-        if isinstance(outcome, FileRefused):
-            report.refused[request.name] = str(outcome)
-        elif outcome.is_repeated_file:
-            report.repeated.append(request.name)
-        else:
-            report.loaded.append(LoadedFile(request.name, request.source.name,
-                                            request.kind.name, outcome))
-    memory.keep()
-    return report
+        claimed: Source | None = file.source if isinstance(file, LandingFile) else None
+        try:
+            known = recognise(_sight(engine, file), claimed, sources)
+        except FileRefused as error:
+            report.refused[file.name] = str(error)
+            continue
+        if known is None:
+            report.unclaimed.append(file.name)
+            continue
+        report.recognised[file.name] = known.words
+        found.append(LandingFile(file.path, file.name, file.size, file.modified_ns,
+                                 known.source))
+    return found
+
+
+def _sight(engine: Engine, file: FoundFile) -> Sight:
+    return Sight(file.name,
+                 lambda encodings: engine.first_rows(file.path, file.name, encodings),
+                 lambda rules: engine.look(file.path, file.name, rules))
+
+
+def _taken(requests: Iterable[LoadRequest], taken: deque[LoadRequest]) -> Iterator[LoadRequest]:
+    """The requests, each kept until its outcome is there."""
+    for request in requests:
+        taken.append(request)
+        yield request
+
+
+def _note(report: IngestReport, request: LoadRequest, outcome: LoadResult | FileRefused) -> None:
+    is_file = request.cursor is None and request.join is None
+    if isinstance(outcome, FileRefused):
+        report.refused[request.name] = str(outcome).replace(
+            f"landing/{request.name}", place_of(request.name))
+    elif not outcome.is_repeated_file:
+        report.loaded.append(LoadedFile(request.name, request.source.name, request.kind.name,
+                                        outcome, report.recognised.get(request.name, "")))
+    elif is_file:
+        report.repeated.append(request.name)
+    else:
+        report.known_n += 1
 
 
 def _told(requests: Sequence[LoadRequest],
@@ -156,7 +244,7 @@ def _requests(files: Sequence[LandingFile], memory: HashMemory, report: IngestRe
         try:
             requests.append(LoadRequest(
                 path=file.path, name=file.name, source=file.source,
-                kind=KINDS[file.source.kind], file_format=file_format(file),
+                kind=KINDS[file.source.kind],
                 content_hash=memory.hash_of(file), file_version_at=file_version(file),
                 run_id=run_id, loaded_at=now,
             ))
@@ -166,17 +254,26 @@ def _requests(files: Sequence[LandingFile], memory: HashMemory, report: IngestRe
                                                  request.name))
 
 
+def place_of(name: str) -> str:
+    """Where a load's rows come from, for people: a file of landing/, a query, a database."""
+    return name if name.startswith(("query:", "database:")) else f"landing/{name}"
+
+
 def words_of(report: IngestReport) -> list[str]:
     """What an ingest did, a line a file."""
     lines = []
     for file in report.loaded:
         result = file.result
-        line = (f"landing/{file.name}: {result.rows_read_n} rows read, "
+        known = f"{file.recognised}; " if file.recognised else ""
+        line = (f"{place_of(file.name)}: {known}{result.rows_read_n} rows read, "
                 f"{result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
                 f"{result.rows_rejected_n} rejected")
         if result.rejected_by_reason:
             line += " (" + ", ".join(f"{reason} {count}" for reason, count
                                      in result.rejected_by_reason.items()) + ")"
+        line += "".join(f"; {note}" for note in result.notes)
+        line += "".join(f"; {rows_n} rows whose {column} is none that can be read, and so joins "
+                        f"nobody" for column, rows_n in result.unusable_contacts.items())
         if result.ignored_columns:
             line += f"; columns nothing reads: {', '.join(result.ignored_columns)}"
         lines.append(line)
@@ -185,7 +282,8 @@ def words_of(report: IngestReport) -> list[str]:
     lines += list(report.refused.values())
     lines += [f"landing/{name}: still being written, waits for the next night"
               for name in report.waiting]
-    lines += [f"landing/{name}: no source in sources.yaml claims it" for name in report.unclaimed]
+    lines += [f"landing/{name}: no source in sources.yaml claims it, and no preset knows it"
+              for name in report.unclaimed]
     if report.known_n:
         lines.append(f"{report.known_n} files were loaded on earlier nights")
     return lines

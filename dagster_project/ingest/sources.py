@@ -1,97 +1,94 @@
 """What `config/sources.yaml` declares: which files are which export, and how each is read.
 
-Models only; files are found in `landing.py`.
+Models only; the language of mappings stands in `mapping.py`, files are found in `landing.py` and
+recognised in `recognition.py`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import re
-from typing import Literal, Self
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from dagster_project.ingest.canonical import KINDS
+from dagster_project.ingest.contacts import EmailRules, PhoneRegion
+from dagster_project.ingest.mapping import (
+    NAME_PATTERN,
+    Declaration,
+    declaration_faults,
+    kind_named,
+    known_zone,
+)
+from dagster_project.ingest.origins import Database, Input, origin_faults
+from dagster_project.ingest.presets import Preset, preset_named, shipped_presets
+from dagster_project.yaml_file import Fault, load_model, unknown
 
-NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
-# 2026-11-20, 20261120 or 2026-11; digits on either side would make it another number.
-DATE_IN_NAME = r"(?<!\d)(?P<year>\d{4})-?(?P<month>\d{2})(?:-?(?P<day>\d{2}))?(?!\d)"
+# A source may add to these key by key; all else it takes from its preset or says anew.
+MERGED_KEYS = ("columns", "constants", "read")
+# What sources.yaml says once for all sources; presets and sources may say it otherwise.
+COMMON_KEYS = ("time_zone", "phone_region", "emails")
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Version(_Strict):
-    """How a newer version of the same record is known.
-
-    Attributes:
-        rule: `arrival`: later arrival wins, row by row; `column`: by `column`, whole documents;
-            `file_name`: by the date in the file's name, whole documents.
-        column: the time column of rule `column`.
-        pattern: regular expression with groups year, month and perhaps day.
-    """
-
-    rule: Literal["arrival", "column", "file_name"] = "arrival"
-    column: Literal["updated_at"] = "updated_at"
-    pattern: str = DATE_IN_NAME
-
-    @field_validator("pattern")
-    @classmethod
-    def _names_a_date(cls, pattern: str) -> str:
-        try:
-            groups = set(re.compile(pattern).groupindex)
-        except re.error as error:
-            raise ValueError(f"is no regular expression: {error}") from error
-        if not {"year", "month"} <= groups:
-            raise ValueError("must have the named groups year and month, and may have day")
-        return pattern
-
-
-class Source(_Strict):
+class Source(Declaration):
     """One export that arrives again and again.
 
     Attributes:
         name: key in sources.yaml; part of every key of its rows.
-        kind: which canonical columns it has.
+        preset: known layout whose declarations hold where the source says nothing else.
+        kind: which canonical columns it has; a preset says it.
         files: glob patterns below landing/.
+        database: a query that is read on every night, in place of files.
+        query: SQL file beside sources.yaml that joins `inputs`, in place of files.
+        inputs: name of a table of the query -> its files.
         time_zone: zone of times that state none.
-        currency: currency of orders that state none.
-        id_space: sources with equal id spaces mean the same customer by the same id.
-        customer_ids_are_personal: the ids are e-mail addresses or phone numbers; never published.
-        overlap: for rows without an id: `same` row in two files is one fact, or `distinct` two.
-        constants: values of canonical columns that the file does not have.
-        attributes: further columns of a customer export to keep; must not be personal.
+        time_zone_is_stated: the source says its zone itself.
+        maximum_rejected_share: of a night's rows of this source; None: that of home.yaml.
     """
 
     name: str = Field(pattern=NAME_PATTERN)
-    kind: Literal["orders", "interactions", "surveys", "customers", "fx_rates", "campaigns"]
-    files: tuple[str, ...] = Field(min_length=1)
-    format: Literal["csv", "tsv", "jsonl", "parquet"] | None = None
-    version: Version = Version()
+    preset: str | None = None
+    kind: str
+    files: tuple[str, ...] = ()
+    database: Database | None = None
+    query: str | None = None
+    inputs: dict[str, Input] = {}
     time_zone: str
-    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
-    id_space: str = Field(default="customer", pattern=NAME_PATTERN)
-    customer_ids_are_personal: bool = False
-    overlap: Literal["same", "distinct"] = "same"
-    constants: dict[str, str] = {}
-    attributes: tuple[str, ...] = ()
+    time_zone_is_stated: bool = Field(default=False, exclude=True)
+    maximum_rejected_share: float | None = Field(default=None, ge=0, le=1)
 
-    @field_validator("version", mode="before")
+    @field_validator("preset")
     @classmethod
-    def _short_version(cls, value: object) -> object:
-        return {"rule": value} if isinstance(value, str) else value
+    def _known_preset(cls, name: str | None, info: ValidationInfo) -> str | None:
+        presets = _presets_of(info)
+        if name is not None and preset_named(name, presets) is None:
+            raise ValueError(unknown("preset", name, [preset.preset for preset in presets]))
+        return name
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, name: str) -> str:
+        return kind_named(name)
 
     @field_validator("time_zone")
     @classmethod
     def _known_zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError(f"{name!r} is no IANA time zone, for example Asia/Shanghai") from error
-        return name
+        return known_zone(name)
 
     @field_validator("files")
     @classmethod
@@ -101,47 +98,137 @@ class Source(_Strict):
                 raise ValueError(f"{pattern!r} must lie below landing/")
         return patterns
 
-    @model_validator(mode="after")
-    def _fits_its_kind(self) -> Self:
-        columns = KINDS[self.kind].column_names
-        for name in self.constants:
-            if name not in columns:
-                raise ValueError(f"constants.{name} is no column of {self.kind}; columns are "
-                                 f"{', '.join(columns)}")
-        if self.attributes and self.kind != "customers":
-            raise ValueError("attributes belong to kind customers only")
-        if self.currency and self.kind != "orders":
-            raise ValueError("currency belongs to kind orders only")
-        return self
+    @property
+    def says_how(self) -> bool:
+        """The source names a preset or maps columns itself: its files are nothing else."""
+        return self.preset is not None or not self.is_identity
 
     @property
     def declaration_hash(self) -> str:
         """Hash of everything that decides how a row of this source is read."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        text = json.dumps(self.model_dump(mode="json", exclude={"maximum_rejected_share"}),
+                          sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Sources(_Strict):
-    """The whole of sources.yaml."""
+    """The whole of sources.yaml.
+
+    Presets may be given as the validation's context, `{"presets": [...]}`; without it the shipped
+    ones are meant.
+
+    Attributes:
+        time_zone, phone_region, emails: of sources that state none.
+        declared: written `sources`; name -> source.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     time_zone: str
-    sources: tuple[Source, ...] = Field(min_length=1)
+    phone_region: PhoneRegion = None
+    emails: EmailRules = EmailRules()
+    declared: dict[str, Source] = Field(alias="sources", min_length=1)
+    _presets: tuple[Preset, ...] = PrivateAttr(default=())
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        return known_zone(name)
 
     @model_validator(mode="before")
     @classmethod
-    def _name_and_zone(cls, data: object) -> object:
-        """Give each source its key as name, and the common zone where it states none."""
-        if isinstance(data, dict) and isinstance(data.get("sources"), dict):
-            zone = data.get("time_zone")
-            data = dict(data)
-            data["sources"] = tuple(
-                {"name": name, **({"time_zone": zone} if zone else {}), **(body or {})}
-                if isinstance(body, dict) or body is None else body
-                for name, body in data["sources"].items()
-            )
-        return data
+    def _name_and_zone(cls, data: object, info: ValidationInfo) -> object:
+        """Give each source its key as name, its preset's content, and what all have in common."""
+        if not isinstance(data, dict) or not isinstance(data.get("sources"), dict):
+            return data
+        presets = _presets_of(info)
+        common = {key: data[key] for key in COMMON_KEYS if data.get(key)}
+        return {**data, "sources": {
+            name: _completed(str(name), body or {}, common, presets)
+            if isinstance(body, dict) or body is None else body
+            for name, body in data["sources"].items()
+        }}
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep the presets by which files are recognised."""
+        super().model_post_init(context)
+        self._presets = _presets_in(context)
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The sources in the order of sources.yaml."""
+        return tuple(self.declared.values())
+
+    @property
+    def presets(self) -> tuple[Preset, ...]:
+        """The presets by which files are recognised."""
+        return self._presets
 
     @property
     def by_name(self) -> dict[str, Source]:
         """The sources by their names."""
-        return {source.name: source for source in self.sources}
+        return self.declared
+
+    def source_of(self, preset: Preset) -> Source:
+        """The source of files that a preset recognises by itself; it bears the preset's name.
+
+        A source of sources.yaml that has this name and preset is meant.
+        """
+        declared = self.declared.get(preset.preset)
+        if declared is not None and declared.preset == preset.preset:
+            return declared
+        body = {"preset": preset.preset, "files": ("**/*",)}
+        common = {key: getattr(self, key) for key in COMMON_KEYS}
+        return Source.model_validate(
+            _completed(preset.preset, body, common, self._presets),
+            context={"presets": self._presets})
+
+
+def load_sources(path: Path, presets: tuple[Preset, ...]) -> Sources:
+    """sources.yaml with these presets.
+
+    Raises:
+        ConfigurationError: a fault, with file, line and key.
+    """
+    return load_model(path, Sources, sources_faults, {"presets": presets})
+
+
+def sources_faults(sources: Sources) -> Iterator[Fault]:
+    """What the shape of sources.yaml cannot say."""
+    for name, source in sources.declared.items():
+        for path, text in declaration_faults(KINDS[source.kind], source):
+            yield ("sources", name, *path), text
+        for path, text in origin_faults(
+            kind=source.kind, files=source.files, read=source.read, database=source.database,
+            query=source.query, inputs=source.inputs, version=source.version.rule,
+            overlap=source.overlap,
+        ):
+            yield ("sources", name, *path), text
+
+
+def _presets_of(info: ValidationInfo) -> tuple[Preset, ...]:
+    return _presets_in(info.context)
+
+
+def _presets_in(context: Any) -> tuple[Preset, ...]:
+    if context and "presets" in context:
+        return tuple(context["presets"])
+    return shipped_presets()
+
+
+def _completed(name: str, body: dict[str, Any], common: dict[str, Any],
+               presets: tuple[Preset, ...]) -> dict[str, Any]:
+    """A source with its name, with what its preset declares, and with what all have in common."""
+    completed: dict[str, Any] = {"name": name, **common}
+    preset = preset_named(str(body.get("preset")), presets) if body.get("preset") else None
+    taken = preset.declared() if preset else {}
+    completed.update(taken)
+    if body.get("preset") and preset is None:
+        # One fault, that of the preset's name, is enough.
+        completed["kind"] = next(iter(KINDS))
+    completed.update(body)
+    for key in MERGED_KEYS:
+        if isinstance(taken.get(key), dict) and isinstance(body.get(key), dict):
+            completed[key] = {**taken[key], **body[key]}
+    completed["time_zone_is_stated"] = "time_zone" in body
+    return completed

@@ -11,6 +11,8 @@ from dagster_project.engine.table import Column, Table
 ID = "VARCHAR"
 MONEY = "DECIMAL(18,4)"
 TOKEN = "UUID"
+EMAIL = Column("email_identity_id", TOKEN, "Token of the e-mail address.")
+PHONE = Column("phone_identity_id", TOKEN, "Token of the phone number.")
 
 
 def _raw(name: str, grain: str, key: tuple[str, ...], *columns: Column) -> Table:
@@ -35,10 +37,14 @@ RAW_ORDER_LINES = _raw(
     ("source", "order_id", "line_key", "load_seq", "row_no"),
     Column("order_id", ID, "Order number of the shop.", True),
     Column("line_key", ID, "Line id, or content hash and occurrence where there is none.", True),
-    Column("identity_id", TOKEN, "Token of the buyer's id; NULL: unattributed."),
+    Column("identity_id", TOKEN, "Token of the buyer: of the id, else the e-mail address, else "
+                                 "the phone number; NULL: unattributed."),
+    EMAIL,
+    PHONE,
     Column("ordered_at", "TIMESTAMP", "UTC time of the order.", True),
-    Column("status", ID, "completed, cancelled, refunded or open.", True),
-    Column("quantity", MONEY, "Units bought.", True),
+    Column("status", ID,
+           "completed, cancelled, refunded or open; NULL: as the order's other lines.", False),
+    Column("quantity", MONEY, "Units bought; negative: returned.", True),
     Column("unit_price", MONEY, "Price of one unit, original currency.", True),
     Column("discount", MONEY, "Discount on the line, positive, original currency.", True),
     Column("refund", MONEY, "Refunded on the line, positive, original currency.", True),
@@ -51,6 +57,19 @@ RAW_ORDER_LINES = _raw(
     Column("product_id", ID, "Product."),
     Column("product_category", ID, "Product category."),
     Column("channel", ID, "Sales channel."),
+    Column("tags", ID, "Words the shop gave the order, apart by commas or semicolons."),
+)
+
+RAW_REFUNDS = _raw(
+    "raw_refunds",
+    "One version of one refund that an export of its own states.",
+    ("source", "refund_id", "load_seq", "row_no"),
+    Column("refund_id", ID, "Id, or content hash and occurrence where there is none.", True),
+    Column("order_id", ID, "Order number of the shop.", True),
+    Column("order_source", ID, "Source of the order; NULL: the one that has the order.", False),
+    Column("refunded_at", "TIMESTAMP", "UTC time of the refund.", True),
+    Column("refund", MONEY, "Refunded, positive, original currency.", True),
+    Column("currency", ID, "ISO 4217 code.", True),
 )
 
 RAW_INTERACTIONS = _raw(
@@ -58,7 +77,10 @@ RAW_INTERACTIONS = _raw(
     "One version of one interaction.",
     ("source", "interaction_id", "load_seq", "row_no"),
     Column("interaction_id", ID, "Id, or content hash and occurrence where there is none.", True),
-    Column("identity_id", TOKEN, "Token of the customer's id; NULL: unattributed."),
+    Column("identity_id", TOKEN, "Token of the customer: of the id, else the e-mail address, else "
+                                 "the phone number; NULL: unattributed."),
+    EMAIL,
+    PHONE,
     Column("occurred_at", "TIMESTAMP", "UTC time of the interaction.", True),
     Column("type", ID, "Kind of interaction: visit, comment, complaint ...", True),
     Column("channel", ID, "Channel."),
@@ -73,12 +95,17 @@ RAW_SURVEY_ANSWERS = _raw(
     ("source", "response_id", "instrument", "load_seq", "row_no"),
     Column("response_id", ID, "Response id of the survey tool.", True),
     Column("instrument", ID, "csat, nps or ces.", True),
-    Column("identity_id", TOKEN, "Token of the customer's id; NULL: unattributed."),
+    Column("identity_id", TOKEN, "Token of the customer: of the id, else the e-mail address, else "
+                                 "the phone number; NULL: unattributed."),
+    EMAIL,
+    PHONE,
     Column("responded_at", "TIMESTAMP", "UTC time of the answer.", True),
     Column("score", "DECIMAL(9,4)", "The answer on its own scale.", True),
     Column("scale_min", "DECIMAL(9,4)", "Lowest answer of the scale.", True),
     Column("scale_max", "DECIMAL(9,4)", "Highest answer of the scale.", True),
     Column("direction", ID, "higher_is_better or lower_is_better.", True),
+    Column("completeness", ID, "partial: the response was begun and not finished; else complete.",
+           True),
     Column("has_comment", "BOOLEAN", "The response carried a text (kept in the vault).", True),
 )
 
@@ -89,8 +116,8 @@ RAW_CUSTOMERS = _raw(
     Column("identity_id", TOKEN, "Token of the customer's id.", True),
     Column("valid_from", "DATE",
            "Business date from which the record holds; NULL: always known.", False),
-    Column("email_identity_id", TOKEN, "Token of the e-mail address."),
-    Column("phone_identity_id", TOKEN, "Token of the phone number."),
+    EMAIL,
+    PHONE,
     Column("customer_type", ID, "For example person, company, staff, test."),
     Column("account_id", ID, "Account (company) the customer belongs to."),
     Column("region", ID, "Region."),
@@ -127,9 +154,13 @@ LOAD_LEDGER = Table(
     (
         Column("load_seq", "INTEGER", "Number of the load; the clock of knowledge.", True),
         Column("source", ID, "Configured source.", True),
-        Column("kind", ID, "orders, interactions, surveys, customers, fx_rates, campaigns.", True),
-        Column("file_name", ID, "Path of the file below landing/.", True),
-        Column("content_hash", ID, "SHA-256 of the file's bytes.", True),
+        Column("kind", ID, "orders, refunds, interactions, surveys, customers, fx_rates or "
+                           "campaigns.", True),
+        Column("file_name", ID, "Path of the file below landing/; database:<source>/<cursor>.."
+                                "<cursor> or query:<source> where the rows are of no one file.",
+               True),
+        Column("content_hash", ID, "SHA-256 of the file's bytes, or of all that the rows come "
+                                   "from.", True),
         Column("version_rule", ID, "arrival, column or file_name.", True),
         Column("file_version_at", "TIMESTAMP", "UTC version of the whole file, if it has one."),
         Column("declaration_hash", ID, "Hash of the source's declaration.", True),
@@ -138,10 +169,30 @@ LOAD_LEDGER = Table(
         Column("rows_loaded_n", "BIGINT", "Rows appended to raw.", True),
         Column("rows_repeated_n", "BIGINT", "Rows known already.", True),
         Column("rows_rejected_n", "BIGINT", "Rows refused with a reason.", True),
+        Column("query_hash", ID, "Hash of the query whose rows these are; NULL: of a file."),
+        Column("cursor_to", ID,
+               "Kind and value of the cursor up to which a database is read; the next night "
+               "goes on from there."),
         Column("run_id", ID, "Dagster run.", True, True),
         Column("loaded_at", "TIMESTAMP", "UTC time of the load.", True, True),
     ),
     ("load_seq",),
+)
+
+LOAD_INPUTS = Table(
+    "load_inputs",
+    "One file of one input of a load whose rows a query made of several files.",
+    (
+        Column("load_seq", "INTEGER", "Load.", True),
+        Column("input", ID, "Input of the query (sources.yaml).", True),
+        Column("file_name", ID, "Path of the file below landing/.", True),
+        Column("content_hash", ID, "SHA-256 of the file's bytes.", True),
+        Column("rows_read_n", "BIGINT", "Rows of data in the file.", True),
+        Column("rows_unreadable_n", "BIGINT",
+               "Of these, rows that could not be told apart into columns and that the query did "
+               "not see.", True),
+    ),
+    ("load_seq", "input", "file_name"),
 )
 
 REPEATED_FILES = Table(
@@ -163,22 +214,50 @@ REJECTED_ROWS = Table(
     "One row of a file that was refused. Its clear text lies in the vault.",
     (
         Column("load_seq", "INTEGER", "Load.", True),
-        Column("row_no", "BIGINT", "Row in the file, 1 for the first row of data.", True),
+        Column("row_no", "BIGINT",
+               "Record of the load; a row of the file may give several.", True),
+        Column("file_row_no", "BIGINT", "Row in the file, 1 for the first row of data.", True),
         Column("source", ID, "Configured source.", True),
         Column("file_name", ID, "Path of the file below landing/.", True),
         Column("reason", ID, "Code of the reason, for example not_a_number.", True),
         Column("column_name", ID, "Column at fault, where there is one."),
-        Column("masked_value", ID, "The value at fault, masked where it could be personal."),
+        Column("masked_value", ID,
+               "The value at fault, masked where it could be personal; of a row that is left "
+               "out, the name of the rule."),
     ),
     ("load_seq", "row_no"),
 )
 
+REPAIRED_ROWS = Table(
+    "repaired_rows",
+    "One rejected row that was repaired and taken back by a later load.",
+    (
+        Column("load_seq", "INTEGER", "Load that took it back.", True),
+        Column("rejected_load_seq", "INTEGER", "Load that rejected it.", True),
+        Column("rejected_row_no", "BIGINT", "Its row_no there.", True),
+    ),
+    ("rejected_load_seq", "rejected_row_no"),
+)
+
+# Rejected rows as people see them: with what became of each.
+REJECTED_ROWS_SHOWN = Table(
+    REJECTED_ROWS.name,
+    REJECTED_ROWS.grain,
+    (
+        *REJECTED_ROWS.columns,
+        Column("repaired_load_seq", "INTEGER",
+               "Load that took the repaired row back; NULL: still rejected."),
+    ),
+    REJECTED_ROWS.key,
+)
+
 RAW_TABLES = (
     RAW_ORDER_LINES,
+    RAW_REFUNDS,
     RAW_INTERACTIONS,
     RAW_SURVEY_ANSWERS,
     RAW_CUSTOMERS,
     RAW_FX_RATES,
     RAW_CAMPAIGNS,
 )
-LEDGER_TABLES = (LOAD_LEDGER, REPEATED_FILES, REJECTED_ROWS)
+LEDGER_TABLES = (LOAD_LEDGER, LOAD_INPUTS, REPEATED_FILES, REJECTED_ROWS, REPAIRED_ROWS)

@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from dagster_project.configuration import Configuration
-from dagster_project.customers.identities import identity_token
+from dagster_project.customers.merging import Tokens
 from dagster_project.ingest.canonical import KINDS, REJECTION_REASONS
 from dagster_project.publish.publications import Published, read_rows
 from dagster_project.settings import Home
@@ -55,6 +55,8 @@ _WORDS = {
                           "{night}",
         "listed": "Left out by rule listed_customer: its id is in exclude.customers.ids of "
                   "crm.yaml.",
+        "ignored": "Left out by rule ignored_contact: its token is in identities.ignored_contacts "
+                   "of crm.yaml.",
         "type": "Left out by rule customer_type: its customer_type is {types}, which is in "
                 "exclude.customers.types of crm.yaml.",
         "excluded_do": "If it should be counted, change crm.yaml, or deliver a customer record "
@@ -92,6 +94,7 @@ _WORDS = {
         "unknown_load": "- 第{load}次加载,landing/{file}:{n}行",
         "unknown_yet_do": "用现在已知的内容重新运行该夜:crm-value run --date {night}",
         "listed": "按规则listed_customer排除:其编号在crm.yaml的exclude.customers.ids中。",
+        "ignored": "按规则ignored_contact排除:其令牌在crm.yaml的identities.ignored_contacts中。",
         "type": "按规则customer_type排除:其customer_type为{types},"
                 "在crm.yaml的exclude.customers.types中。",
         "excluded_do": "如果应当计入,请修改crm.yaml,或交付类型正确的客户记录,再重新运行该夜。",
@@ -121,6 +124,8 @@ _HINTS = {
         "unknown_word": "请使用该列允许的词。",
         "out_of_range": "数字超出该列的范围。",
         "off_scale": "回答超出量表范围。",
+        "left_out": "按映射规则略去的行(left_out,或无人作答),无需处理。",
+        "conflicting_values": "同一单据的各行对只计一次的列写了不同的值,请更正。",
         "after_file_version": "事件晚于文件的版本日期。",
     },
 }
@@ -225,7 +230,7 @@ def _business_date(search: Search, at: datetime) -> date:
 def _present_rows_lines(search: Search, known: _Known) -> list[str]:
     """The publication could know rows of the customer: why are they not in it."""
     words, night = search.words, search.published.as_of_date
-    rule = _listed(search) or _excluded_type(search)
+    rule = _listed(search) or _ignored(search) or _excluded_type(search)
     if rule:
         return [rule, words["excluded_do"]]
     if known.tables == {"raw_campaigns"}:
@@ -238,10 +243,15 @@ def _present_rows_lines(search: Search, known: _Known) -> list[str]:
 
 
 def _listed(search: Search) -> str | None:
-    spaces = {source.id_space for source in search.home.sources.sources}
-    listed = {identity_token(search.home.secret, space, value) for space in spaces
-              for value in search.configuration.exclude.customers.ids}
+    tokens = Tokens(search.home.secret, search.home.sources)
+    listed = {token for value in search.configuration.exclude.customers.ids
+              for token in tokens.of_id(value) | tokens.of_contact(value)}
     return search.words["listed"] if listed.intersection(search.members) else None
+
+
+def _ignored(search: Search) -> str | None:
+    ignored = search.configuration.identities.ignored_contacts
+    return search.words["ignored"] if set(ignored).intersection(search.members) else None
 
 
 def _excluded_type(search: Search) -> str | None:
@@ -298,7 +308,9 @@ def _rejected_rows(search: Search) -> list[dict[str, Any]]:
     loads = sorted({load_seq for load_seq, _ in found})
     rows = search.raw_rows(
         f"select load_seq, file_name, row_no, reason, column_name from rejected_rows "
-        f"where load_seq in ({', '.join('?' for _ in loads)}) order by load_seq, row_no", loads)
+        f"where load_seq in ({', '.join('?' for _ in loads)}) "
+        f"and (load_seq, row_no) not in (select rejected_load_seq, rejected_row_no "
+        f"from repaired_rows) order by load_seq, row_no", loads)
     return [row for row in rows if (row["load_seq"], row["row_no"]) in found]
 
 

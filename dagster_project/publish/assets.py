@@ -9,12 +9,8 @@ import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.configuration import Configuration
-from dagster_project.customers.identities import (
-    EDGES_QUERY,
-    customer_map,
-    edge_parameters,
-    key_changes,
-)
+from dagster_project.customers.identities import key_changes
+from dagster_project.customers.merging import Tokens, merges_of
 from dagster_project.customers.night import NightInputs
 from dagster_project.engine.audit_connection import (
     ENGINE_VERSION,
@@ -34,6 +30,7 @@ from dagster_project.publish.publications import file_of
 from dagster_project.publish.tables import CURRENT_TABLES, HISTORY_TABLES, RUN_TABLES
 from dagster_project.quality.approval import read_approval, suite_hash, verify_approval
 from dagster_project.resources import HomeResource, RunSession, require_inputs
+from dagster_project.scoring.score import score_columns
 from dagster_project.settings import EXPECTATIONS
 
 CANDIDATE = dg.AssetKey(["publish", "candidate"])
@@ -66,6 +63,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         parts={name: tuple(composite.parts)
                for name, composite in configuration.composites.items()},
         key_changes=_key_changes(session, inputs),
+        score_meanings={column.name: column.meaning for column in score_columns(configuration)},
         run_id=session.run_id, staged_at=_utc_now(),
         daily_history_nights=session.home.settings.daily_history_nights,
         replayed=_replayed(session, inputs),
@@ -108,17 +106,19 @@ def _key_changes(session: RunSession, inputs: NightInputs) -> pd.DataFrame:
         return nothing
     before = session.engine.read_current(
         "publication",
-        "select as_of_date, known_load_seq from crm.publication where is_current")
+        "select as_of_date, known_load_seq, config_hash from crm.publication "
+        "where is_current")
     if before.empty:
         return nothing
     row = before.iloc[0]
-    edges = session.engine.read_current(
-        "raw", EDGES_QUERY,
-        edge_parameters(pd.Timestamp(row["as_of_date"]).date(), int(row["known_load_seq"])))
+    then = merges_of(
+        session.engine, session.configuration_of(str(row["config_hash"])),
+        Tokens(session.home.secret, session.home.sources),
+        pd.Timestamp(row["as_of_date"]).date(), int(row["known_load_seq"]))
     now = session.engine.read_current(
         "build", "select cast(identity_id as varchar) as identity_id, "
                  "cast(customer_key as varchar) as customer_key from night.customer_map")
-    return key_changes(customer_map(edges), now)
+    return key_changes(then.customer_map, now)
 
 
 @dg.multi_asset(

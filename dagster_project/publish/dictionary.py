@@ -100,6 +100,18 @@ EXPORT_MEANINGS = {
                       "often they occur.",
     "shipping": "Shipping paid by the shop for the line.",
     "tax": "Tax on the line, not part of revenue.",
+    "status": "completed, cancelled, refunded or open. Empty: that of the order's other lines "
+              "where these agree, else completed.",
+    "quantity": "Units bought; negative: returned, on the row's own date.",
+    "unit_price": "Price of one unit, original currency; negative: taken back, on the row's own "
+                  "date.",
+    "tags": "Words the shop gave the order, apart by commas or semicolons; `exclude.orders.tags` "
+            "reads them.",
+    "refund_id": "Number of the refund; without it equal rows are told apart by how often they "
+                 "occur.",
+    "order_source": "Source of the order (sources.yaml); needed where two sources have its number.",
+    "refunds.refund": "Refunded, positive, original currency.",
+    "refunds.refunded_at": "Time of the refund.",
     "orders.cost": "Product cost of the line, original currency.",
     "refunded_at": "Time of the refund; without it the date of the first version that shows it.",
     "cancelled_at": "Time of the cancellation; without it the date of the first version that "

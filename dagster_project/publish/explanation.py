@@ -18,13 +18,17 @@ import pandas as pd
 
 from dagster_project.configuration import Configuration, ConfigurationError
 from dagster_project.customers.identities import (
-    EDGES_QUERY,
-    customer_map,
-    edge_parameters,
+    EDGE_COLUMNS,
+    KIND_OF_CONTACT,
+    Merges,
     identity_token,
+    merge_identities,
 )
+from dagster_project.customers.merging import Tokens, merge_rules
+from dagster_project.engine.contact_edges import edge_parameters, edges_query
 from dagster_project.engine.embedded import WrongSecret, require_secret
 from dagster_project.engine.stores import StoreUnreadable
+from dagster_project.ingest.contacts import CONTACT_SPACES
 from dagster_project.publish.absence import Search, absence_lines
 from dagster_project.publish.publications import (
     Published,
@@ -41,6 +45,8 @@ from dagster_project.scoring.reference import Reference, ReferenceMismatch
 from dagster_project.settings import Home
 
 CENT = Decimal("0.01")
+# Date of records that have always been known.
+ALWAYS = date(1900, 1, 1)
 SHOWN_ORDERS = 5
 
 _WORDS = {
@@ -53,8 +59,22 @@ _WORDS = {
         "asked": "{asked} is:",
         "ids": "- ids in the exports: {ids}",
         "personal": "{n} that are personal and not shown",
+        "email": "an e-mail address",
+        "phone": "a telephone number",
+        "account": "a customer id",
+        "only": "- known only by {kinds}",
+        "and": " and ",
+        "asked_contact": "{asked} is {kind} with the token {token}.",
+        "of_many": "{n} customers state it, and it is not what joins them; the first: {keys}",
         "merged": "- {n} identities are this one customer: their records share an e-mail address "
                   "or telephone number",
+        "link": "- linked by {kind}, token {token}: {stated}",
+        "stated": "{name} ({source}, {since})",
+        "since": "since {day}",
+        "always": "always",
+        "undo": "- to undo that, under identities in crm.yaml: never_merge: [[{one}, {other}]], or "
+                "ignored_contacts: [{token}]",
+        "cut": "- not linked by {kind}, token {token}, by rule {rule}: {stated}",
         "publication": "- publication {publication}, revision {revision}; knows loads up to "
                        "{known}; configuration {configuration}; reference {reference}, fitted as "
                        "of {fitted}",
@@ -85,6 +105,11 @@ _WORDS = {
         "not_completed": "left out: its status is open. It counts once a newer version says "
                          "completed",
         "channel": "left out: its {rule} is in exclude.orders.channels of crm.yaml",
+        "tag": "left out: its {rule} is in exclude.orders.tags of crm.yaml",
+        "product_id": "left out: {rule} is in exclude.orders.product_ids of crm.yaml, and nothing "
+                      "else was bought",
+        "product_category": "left out: {rule} is in exclude.orders.product_categories of "
+                            "crm.yaml, and nothing else was bought",
         "more": "- and {n} more",
         "history": "- this is the summary that history keeps; the whole: crm-value run --date "
                    "{night} --known-at {publication}, then explain again",
@@ -103,7 +128,21 @@ _WORDS = {
         "asked": "{asked}即:",
         "ids": "- 导出文件中的编号:{ids}",
         "personal": "另有{n}个属个人信息,不显示",
+        "email": "电子邮箱",
+        "phone": "电话",
+        "account": "客户编号",
+        "only": "- 仅凭{kinds}识别",
+        "and": "和",
+        "asked_contact": "{asked}是{kind},令牌为{token}。",
+        "of_many": "有{n}位客户填写了它,但它没有把他们合并;前几位:{keys}",
         "merged": "- {n}个身份合并为同一客户:它们的记录有相同的电子邮箱或电话",
+        "link": "- 通过{kind}(令牌{token})合并:{stated}",
+        "stated": "{name}({source},{since})",
+        "since": "自{day}",
+        "always": "一直",
+        "undo": "- 如需撤销,请在crm.yaml的identities下写:never_merge: [[{one}, {other}]],或"
+                "ignored_contacts: [{token}]",
+        "cut": "- 未通过{kind}(令牌{token})合并,规则{rule}:{stated}",
         "publication": "- 第{publication}次发布,修订{revision};已知第{known}次及以前的加载;"
                        "配置{configuration};参照{reference},按{fitted}拟合",
         "backcast": ",更早没有参照,故用于此较早日期(回溯)",
@@ -126,6 +165,10 @@ _WORDS = {
         "mixed_currency": "暂缓:各行货币不同。请更正订单后重新交付",
         "not_completed": "未计入:状态为open。新版本为completed后计入",
         "channel": "未计入:{rule}在crm.yaml的exclude.orders.channels中",
+        "tag": "未计入:{rule}在crm.yaml的exclude.orders.tags中",
+        "product_id": "未计入:{rule}在crm.yaml的exclude.orders.product_ids中,且没有购买其他商品",
+        "product_category": "未计入:{rule}在crm.yaml的exclude.orders.product_categories中,"
+                            "且没有购买其他商品",
         "more": "- 另有{n}个",
         "history": "- 这是历史保存的摘要;查看全部:crm-value run --date {night} --known-at "
                    "{publication},然后再次解释",
@@ -211,21 +254,37 @@ class _Question:
 
     @cached_property
     def identities(self) -> tuple[str, ...]:
-        """Tokens that what was asked may stand for: in each id space, and itself as a key."""
-        spaces = {source.id_space for source in self.home.sources.sources}
-        tokens = [identity_token(self.home.secret, space, self.asked)
-                  for space in sorted(spaces)]
+        """Tokens that what was asked may stand for: as a key, an id of each space, a contact."""
         given = _key_of(self.asked)
-        return (*([given] if given else []), *tokens)
+        return tuple(dict.fromkeys([
+            *([given] if given else []), *sorted(self.tokens.of_id(self.asked)),
+            *sorted(self.contacts)]))
+
+    @property
+    def tokens(self) -> Tokens:
+        """What clear ids may stand for."""
+        return Tokens(self.home.secret, self.home.sources)
+
+    @property
+    def contacts(self) -> frozenset[str]:
+        """Tokens of what was asked, if it is an e-mail address or a telephone number."""
+        return self.tokens.of_contact(self.asked)
+
+    @cached_property
+    def merges(self) -> Merges:
+        """Who was one customer in the publication, and why."""
+        rules = merge_rules(self.configuration.identities, self.tokens)
+        rows = read_rows(
+            self.home.stores, self.home.stores.raw, edges_query(),
+            edge_parameters(self.published.as_of_date, self.published.known_load_seq,
+                            self.configuration.business.time_zone,
+                            rules.maximum_customers_per_contact))
+        return merge_identities(pd.DataFrame(rows, columns=list(EDGE_COLUMNS)), rules)
 
     @cached_property
     def customer_map(self) -> Mapping[str, str]:
         """Identity -> customer_key of the publication, for those that were merged."""
-        rows = read_rows(
-            self.home.stores, self.home.stores.raw, EDGES_QUERY,
-            edge_parameters(self.published.as_of_date, self.published.known_load_seq))
-        edges = pd.DataFrame(rows, columns=["identity_id", "contact_identity_id"])
-        merged = customer_map(edges)
+        merged = self.merges.customer_map
         return dict(zip(merged["identity_id"], merged["customer_key"], strict=True))
 
     def read(self, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
@@ -235,19 +294,49 @@ class _Question:
     def answer(self) -> list[str]:
         """All that is to be said."""
         keys = dict.fromkeys(self.customer_map.get(token, token) for token in self.identities)
-        lines: list[str] = []
+        stated_by = self._stated_by()
+        lines = list(self._contact_lines(stated_by))
+        if len(stated_by) == 1:
+            keys.update(dict.fromkeys(stated_by))
+        about: list[str] = []
         for key in keys:
-            lines += self._history(key) if self.published.file is None else self._whole(key)
-        if lines:
-            return lines
+            about += self._history(key) if self.published.file is None else self._whole(key)
+        if about or len(stated_by) > 1:
+            return [*lines, *about]
         if self.published.file is None and not self._is_in_history():
             return [self._about_publication("gone")]
         # What is not found by a wrong secret is not absent.
         require_secret(self.home.stores, self.home.secret)
         members = [identity for identity, key in self.customer_map.items() if key in keys]
-        return absence_lines(Search(
+        return [*lines, *absence_lines(Search(
             self.home, self.published, self.configuration, self.asked,
-            tuple(dict.fromkeys([*self.identities, *members])), self.customer_map, self.language))
+            tuple(dict.fromkeys([*self.identities, *members])), self.customer_map,
+            self.language))]
+
+    def _stated_by(self) -> tuple[str, ...]:
+        """Keys of the customers whose rows state what was asked, as their contact."""
+        if not self.contacts:
+            return ()
+        marks = ", ".join("cast(? as uuid)" for _ in self.contacts)
+        union = " union ".join(
+            f"select cast(identity_id as varchar) as identity_id from {table} "
+            f"where load_seq <= ? and ({contact} in ({marks}))"
+            for table in ("raw_customers", "raw_order_lines", "raw_interactions",
+                          "raw_survey_answers")
+            for contact in ("email_identity_id", "phone_identity_id"))
+        parameters = [self.published.known_load_seq, *sorted(self.contacts)] * 8
+        rows = read_rows(self.home.stores, self.home.stores.raw, union, parameters)
+        return tuple(sorted({self.customer_map.get(row["identity_id"], row["identity_id"])
+                             for row in rows}))
+
+    def _contact_lines(self, stated_by: Sequence[str]) -> Iterator[str]:
+        """The token by which crm.yaml knows the contact that was asked for."""
+        kind = self.words["email" if "@" in self.asked else "phone"]
+        for token in sorted(self.contacts):
+            yield self.words["asked_contact"].format(asked=self.asked, kind=kind, token=token)
+        if len(stated_by) > 1:
+            yield self.words["of_many"].format(
+                n=len(stated_by), keys=", ".join(stated_by[:SHOWN_ORDERS]))
 
     def _whole(self, key: str) -> list[str]:
         """Everything, from a file whose current tables are of the publication."""
@@ -320,7 +409,8 @@ class _Question:
         yield from self._key_changes(key)
 
     def _ids(self, key: str) -> Iterator[str]:
-        """The shop's own ids, and how many identities were merged."""
+        """The shop's own ids, how many identities were merged, and through what."""
+        names: dict[str, str] = {}
         if self.published.file is None:
             merged = max(1, sum(other == key for other in self.customer_map.values()))
         else:
@@ -331,11 +421,57 @@ class _Question:
                             "where customer_key = cast(? as uuid) order by all", [key])
             shown = [row["source_customer_id"] if row["id_space"] == "customer"
                      else f"{row['id_space']}:{row['source_customer_id']}" for row in ids]
-            if merged > len(ids):
-                shown.append(self.words["personal"].format(n=merged - len(ids)))
-            yield self.words["ids"].format(ids=", ".join(shown))
+            names = {identity_token(self.home.secret, row["id_space"], row["source_customer_id"]):
+                     row["source_customer_id"] for row in ids}
+            kinds = [] if ids else self._contact_kinds(key)
+            if kinds:
+                yield self.words["only"].format(
+                    kinds=self.words["and"].join(self.words[kind] for kind in kinds))
+            else:
+                if merged > len(ids):
+                    shown.append(self.words["personal"].format(n=merged - len(ids)))
+                yield self.words["ids"].format(ids=", ".join(shown))
         if merged > 1:
             yield self.words["merged"].format(n=merged)
+        yield from self._links(key, names)
+
+    def _contact_kinds(self, key: str) -> list[str]:
+        """Kinds of the contacts that are all that is known of a customer; none: it has an id."""
+        members = [identity for identity, other in self.customer_map.items() if other == key]
+        rows = read_rows(
+            self.home.stores, self.home.stores.vault,
+            f"select distinct id_space from identities where identity_id in "
+            f"({', '.join('cast(? as uuid)' for _ in members or [key])})", members or [key])
+        spaces = sorted(row["id_space"] for row in rows)
+        return spaces if set(spaces) <= set(CONTACT_SPACES) else []
+
+    def _links(self, key: str, names: Mapping[str, str]) -> Iterator[str]:
+        """Through which contacts the identities are one, and which contacts join nothing."""
+        edges = self.merges.edges
+        own = edges[edges["identity_id"].map(lambda one: self.customer_map.get(one, one)) == key]
+        for (token, reason, rule), stated in own.groupby(
+                ["contact_identity_id", "reason", "cut_by"], dropna=False):
+            kind = self.words[KIND_OF_CONTACT[reason]]
+            text = ", ".join(self._stated(row, names) for row in
+                             list(stated.itertuples(index=False))[:SHOWN_ORDERS])
+            if not pd.isna(rule):
+                yield self.words["cut"].format(kind=kind, token=token, rule=rule, stated=text)
+                continue
+            joined = [*dict.fromkeys(stated["identity_id"]),
+                      *([token] if stated["contact_is_identity"].any() else [])]
+            if len(joined) < 2:
+                continue
+            yield self.words["link"].format(kind=kind, token=token, stated=text)
+            yield self.words["undo"].format(
+                one=names.get(joined[0], joined[0]), other=names.get(joined[1], joined[1]),
+                token=token)
+
+    def _stated(self, edge: Any, names: Mapping[str, str]) -> str:
+        """Who states a contact, by which source, since when."""
+        day = pd.Timestamp(edge.edge_date).date()
+        since = self.words["always"] if day == ALWAYS else self.words["since"].format(day=day)
+        name = names.get(edge.identity_id, self.words[edge.identity_kind])
+        return self.words["stated"].format(name=name, source=edge.source, since=since)
 
     def _key_changes(self, key: str) -> Iterator[str]:
         """Merges and unmerges up to this publication that concern the key, or the one asked for."""

@@ -10,7 +10,7 @@ Indicator and composite columns of `customer_scores` follow the home's crm.yaml:
 from __future__ import annotations
 
 from dagster_project.engine.table import Column, Table
-from dagster_project.ingest.tables import REJECTED_ROWS
+from dagster_project.ingest.tables import REJECTED_ROWS_SHOWN
 
 KEY = "UUID"
 SUM = "DECIMAL(38,4)"
@@ -36,7 +36,8 @@ CUSTOMERS = Table(
         Column("orders_n", "INTEGER", "Orders counted, zero-amount and returned ones too.", True),
         Column("net_revenue_amount", SUM,
                "Sales less cancellations and refunds, all time, base currency.", True),
-        Column("refund_amount", SUM, "Refunded, all time, base currency.", True),
+        Column("refund_amount", SUM, "Refunded, all time, base currency, as a column or a refunds "
+                                     "export states it; negative rows are negative sales.", True),
         Column("median_gap_days", "DECIMAL(9,1)", "Median days between purchase days."),
         Column("interactions_n", "BIGINT", "Interactions, all time.", True),
         Column("last_interaction_date", "DATE", "Business date of the last interaction."),
@@ -112,6 +113,21 @@ CUSTOMER_IDS = Table(
         Column("source_customer_id", "VARCHAR", "The id as the exports write it.", True),
     ),
     ("id_space", "source_customer_id"),
+)
+
+CONTACTS_NOT_MERGED = Table(
+    "contacts_not_merged",
+    "One identity that joins nobody, because it has too many neighbours of one kind: a contact "
+    "of many customers, or a customer id with many contacts.",
+    (
+        Column("identity_id", KEY, "Its token; crm-value explain says what it is joined to, "
+               "ignored_contacts of crm.yaml takes it.", True),
+        Column("identity_kind", "VARCHAR", "account, email or phone.", True),
+        Column("neighbours_kind", "VARCHAR", "Of what there are too many: account, email or "
+               "phone.", True),
+        Column("neighbours_n", "INTEGER", "How many.", True),
+    ),
+    ("identity_id", "neighbours_kind"),
 )
 
 CUSTOMER_KEY_CHANGES = Table(
@@ -198,14 +214,14 @@ PUBLICATION = Table(
 
 RECONCILIATION = Table(
     "reconciliation",
-    "The law of rows and money for one source, and for orders one currency: "
+    "The law of rows and money for one source, and for orders and refunds one currency: "
     "read = loaded + repeated + rejected; loaded = current + superseded; "
     "current = counted + unattributed + excluded + held + after_date.",
     (
         Column("source", "VARCHAR", "Configured source.", True),
         Column("kind", "VARCHAR", "Kind of export.", True),
-        Column("measure", "VARCHAR", "rows, or amount (orders: quantity x price - discount).",
-               True),
+        Column("measure", "VARCHAR", "rows, or amount (orders: quantity x price - discount; "
+                                     "refunds: the refund).", True),
         Column("currency", "VARCHAR", "Original currency of an amount; empty for rows.", True),
         Column("read", SUM, "In the files; NULL for amounts.", False),
         Column("repeated", SUM, "Known already; NULL for amounts.", False),
@@ -258,8 +274,8 @@ PIPELINE_RUNS = Table(
 )
 
 # Replaced by every publication whose D is not older than the current one.
-CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, STRATEGIES,
-                  RECONCILIATION, REJECTED_ROWS)
+CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, CONTACTS_NOT_MERGED,
+                  STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
 # Grown by every publication.
 HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, CUSTOMER_KEY_CHANGES, SCORING_REFERENCE,
                   CONFIGURATIONS, PUBLICATION)

@@ -149,6 +149,12 @@ def read_approval(candidate_dir: Path) -> Approval:
     return Approval(**content)
 
 
+def failed_checks(approval: Approval) -> tuple[str, ...]:
+    """Names of the checks that said no, those that only warn left out."""
+    return tuple(sorted(name for name, found in approval.results.items()
+                        if found["outcome"] == "failed" and found["severity"] != "warning"))
+
+
 def verify_approval(
     approval: Approval,
     *,

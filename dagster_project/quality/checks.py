@@ -61,11 +61,15 @@ def audit(session: RunSession) -> GateReport:
         secret=session.home.secret,
         bounds=Bounds(
             rejected_share=settings.gate.maximum_rejected_share,
+            rejected_share_of=tuple(
+                (source.name, source.maximum_rejected_share)
+                for source in session.home.sources.sources
+                if source.maximum_rejected_share is not None
+            ),
+            rejected_rows_tolerated=settings.gate.rejected_rows_tolerated,
             held_share=settings.gate.maximum_held_share,
             kept_share=settings.gate.minimum_kept_share,
-            permitted_texts=tuple(
-                (text.split(".")[0], text.split(".")[1]) for text in settings.gate.permitted_texts
-            ),
+            permitted_texts=settings.gate.permitted_columns,
         ),
         refused_files=tuple(session.refused_of_night(inputs).items()),
         is_replay=inputs.replay_of_publication_id is not None,

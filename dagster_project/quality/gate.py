@@ -37,9 +37,19 @@ AUDIT_BOUNDS = Table(
     "One row: the bounds of this audit.",
     (
         Column("rejected_share", "DECIMAL(9,6)", "Largest share of rejected rows a source.", True),
+        Column("rejected_rows_tolerated", "INTEGER",
+               "Rejected rows of a source that never stop a night.", True),
         Column("held_share", "DECIMAL(9,6)", "Largest share of held rows a source.", True),
         Column("kept_share", "DECIMAL(9,6)",
                "Smallest share of the previous publication's customers.", True),
+    ),
+)
+AUDIT_SOURCE_BOUNDS = Table(
+    "source_bounds",
+    "One source with a bound of its own.",
+    (
+        Column("source", "VARCHAR", "Source of sources.yaml.", True),
+        Column("rejected_share", "DECIMAL(9,6)", "Largest share of rejected rows.", True),
     ),
 )
 AUDIT_EXPECTED = Table(
@@ -75,6 +85,8 @@ class Bounds:
 
     Attributes:
         rejected_share: largest share of a source's rows of the night that may be rejected, 0-1.
+        rejected_share_of: (source, share) of sources that state their own.
+        rejected_rows_tolerated: rejected rows of a source that never stop a night.
         held_share: largest share of a source's current rows that may be held, 0-1.
         kept_share: customers must be at least this share of the previous publication's, 0-1.
         permitted_texts: (table, column) whose numbers only look like telephone numbers, for
@@ -82,6 +94,8 @@ class Bounds:
     """
 
     rejected_share: float = 0.05
+    rejected_share_of: tuple[tuple[str, float], ...] = ()
+    rejected_rows_tolerated: int = 5
     held_share: float = 0.2
     kept_share: float = 0.5
     permitted_texts: tuple[tuple[str, str], ...] = ()
@@ -220,7 +234,9 @@ def audit_facts(
 ) -> list[tuple[Table, Sequence[tuple[Any, ...]]]]:
     """The small tables of `night` that the invariants compare with."""
     return [
-        (AUDIT_BOUNDS, [(bounds.rejected_share, bounds.held_share, bounds.kept_share)]),
+        (AUDIT_BOUNDS, [(bounds.rejected_share, bounds.rejected_rows_tolerated,
+                         bounds.held_share, bounds.kept_share)]),
+        (AUDIT_SOURCE_BOUNDS, list(bounds.rejected_share_of)),
         (AUDIT_EXPECTED, [(candidate_id, known_load_seq, is_replay)]),
         (REFUSED_FILES, list(refused_files)),
         (PERMITTED_TEXTS, list(bounds.permitted_texts)),

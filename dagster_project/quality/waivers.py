@@ -38,7 +38,7 @@ class Waiver:
 
 
 def add_waiver(candidate_dir: Path, check_name: str, reason: str, who: str, *,
-               known: Collection[str]) -> Waiver:
+               known: Collection[str], failing: Collection[str]) -> Waiver:
     """Let one failing check of a candidate through, from the next run of the gate on.
 
     Args:
@@ -46,15 +46,20 @@ def add_waiver(candidate_dir: Path, check_name: str, reason: str, who: str, *,
         check_name: the check.
         reason: why the alarm is false.
         who: name of the person who says so.
-        known: names of all declared checks (`declared_checks`).
+        known: names of all declared checks.
+        failing: names of those that fail for this candidate.
 
     Raises:
-        WaiverError: no such candidate or check, no reason, no name.
+        WaiverError: no such candidate or check, a check that does not fail, no reason, no name.
     """
     if not candidate_dir.is_dir():
         raise WaiverError(f"{candidate_dir} does not exist; name a candidate that is kept there")
     if check_name not in known:
-        raise WaiverError(f'no check is called "{check_name}".' + did_you_mean(check_name, known))
+        raise WaiverError(f'no check is called "{check_name}".' + did_you_mean(check_name, known)
+                          + f" Those that fail for this candidate: {', '.join(failing)}")
+    if check_name not in failing:
+        raise WaiverError(f"{check_name} does not fail for this candidate, so there is nothing to "
+                          f"waive. Those that fail: {', '.join(failing) or 'none'}")
     if not reason.strip() or not who.strip():
         raise WaiverError(f"a waiver of {check_name} needs a reason and a name: both are published")
     waiver = Waiver(candidate_dir.name, check_name, scrub(" ".join(reason.split())),

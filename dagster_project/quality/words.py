@@ -95,7 +95,8 @@ def failure_words(results: Iterable[CheckResult]) -> str:
     if not found:
         return ""
     stopping = sum(result.stops for result in found)
-    head = (f"{stopping} check(s) stop this publication; yesterday's stays:" if stopping
+    head = (f"{stopping} check(s) stop this publication; what was published before stays:"
+            if stopping
             else "Published with remarks:")
     return "\n".join([head, *(_line(result) for result in found)])
 

@@ -41,7 +41,7 @@ _WORDS = {
         "quadrant": "Quadrant: {name}. Value {value}, high from {value_cut} on; loyalty "
                     "{loyalty}, high from {loyalty_cut} on",
         "quadrant_missing": "Quadrant: insufficient data, since not both axes are measured",
-        "traits": "Traits: {text}",
+        "traits": "Customers of this quadrant typically: {text}",
         "strategy": "Strategy: {text}",
         "stage": "Stage: {name}. {purchases} purchases",
         "silence": ", the last {days} days ago",
@@ -67,7 +67,7 @@ _WORDS = {
         "tier_missing": "层级:数据不足,没有CRM值",
         "quadrant": "象限:{name}。价值{value},{value_cut}起为高;忠诚{loyalty},{loyalty_cut}起为高",
         "quadrant_missing": "象限:数据不足,两轴未同时测得",
-        "traits": "特点:{text}",
+        "traits": "该象限客户通常:{text}",
         "strategy": "策略:{text}",
         "stage": "阶段:{name}。购买{purchases}次",
         "silence": ",最近一次在{days}天前",

@@ -14,6 +14,8 @@
         {%- set given = {
             'time_zone': 'UTC', 'base_currency': 'XXX', 'fx_carry_days': 0,
             'excluded_customer_types': [], 'excluded_order_channels': [],
+            'excluded_order_tags': [], 'excluded_product_ids': [],
+            'excluded_product_categories': [],
             'population_days': 365, 'profiles': [{'name': 'all', 'customer_types': none}],
             'indicators': []
         } -%}
@@ -36,6 +38,13 @@
         {%- do literals.append(text(value)) -%}
     {%- endfor -%}
     {{ return(column ~ ' in (' ~ literals | join(', ') ~ ')') }}
+{%- endmacro %}
+
+{#- Whether `column`, words apart by commas or semicolons, has the word `tag`. -#}
+{% macro has_tag(column, tag) -%}
+    {%- set words = "replace(replace(" ~ column ~ ", ';', ','), '，', ',')" -%}
+    {%- set words = "replace(replace(" ~ words ~ ", ', ', ','), ' ,', ',')" -%}
+    {{ return("position(" ~ text(',' ~ tag ~ ',') ~ " in concat(',', " ~ words ~ ", ',')) > 0") }}
 {%- endmacro %}
 
 {#- The first profile whose customer types hold `customer_type`; the last takes everyone. -#}

@@ -10,6 +10,8 @@ shown: [source, file_name]
 with found as (
     select load_seq, count(*) as rows_n from night.raw_order_lines group by load_seq
     union all
+    select load_seq, count(*) as rows_n from night.raw_refunds group by load_seq
+    union all
     select load_seq, count(*) as rows_n from night.raw_interactions group by load_seq
     union all
     select load_seq, count(*) as rows_n from night.raw_survey_answers group by load_seq

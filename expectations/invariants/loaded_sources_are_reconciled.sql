@@ -12,6 +12,6 @@ from night.load_ledger as ledger
 left join crm.reconciliation as reconciliation
     on ledger.source = reconciliation.source and reconciliation.measure = 'rows'
 cross join night.publication as publication
-where ledger.kind in ('orders', 'interactions', 'surveys', 'customers')
+where ledger.kind in ('orders', 'refunds', 'interactions', 'surveys', 'customers')
     and publication.is_current
     and reconciliation.source is null

@@ -1,64 +1,220 @@
-"""Components of identities, and what a change of them does to keys."""
+"""Components of identities, what keeps them apart, and what a change of them does to keys."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dagster_project.customers.identities import customer_map, key_changes
+from dagster_project.customers.identities import (
+    EDGE_COLUMNS,
+    IGNORED,
+    KEPT_APART,
+    SHARED,
+    MergeRules,
+    key_changes,
+    merge_identities,
+)
 
-EDGES = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("12345")), max_size=20)
+# How long an example takes depends on what else the machine does.
+UNHURRIED = settings(deadline=None)
+ACCOUNTS, EMAILS, PHONES = "abcdef", "ghij", "klm"
+DATES = ("2026-01-01", "2026-02-01")
+# Edges of rows: who the row belongs to, what it states, in which source, from when.
+EDGES = st.lists(st.one_of(
+    st.tuples(st.sampled_from(ACCOUNTS), st.sampled_from(EMAILS), st.sampled_from(("s", "t")),
+              st.sampled_from(DATES)),
+    st.tuples(st.sampled_from(ACCOUNTS + EMAILS), st.sampled_from(PHONES),
+              st.sampled_from(("s", "t")), st.sampled_from(DATES)),
+), max_size=16)
+# Contacts that orders belong to which name nothing else.
+PEOPLE = st.frozensets(st.sampled_from(EMAILS + PHONES))
+PAIRS = st.lists(st.tuples(st.sampled_from(ACCOUNTS + EMAILS), st.sampled_from(ACCOUNTS + EMAILS))
+                 .filter(lambda pair: pair[0] != pair[1]), max_size=3)
+NO_BOUND = MergeRules(maximum_customers_per_contact=100)
+Edge = tuple[str, str, str, str]
 
 
-def frame(edges: list[tuple[str, str]]) -> pd.DataFrame:
-    return pd.DataFrame(edges, columns=["identity_id", "contact_identity_id"], dtype=str)
+def kind_of(identity: str) -> str:
+    return "account" if identity in ACCOUNTS else "email" if identity in EMAILS else "phone"
 
 
-def as_dict(mapped: pd.DataFrame) -> dict[str, str]:
-    return dict(zip(mapped["identity_id"], mapped["customer_key"], strict=True))
+def frame(edges: Sequence[Edge], people: frozenset[str] = frozenset()) -> pd.DataFrame:
+    """Edges as the engine gives them."""
+    stating = people | {identity for identity, *_ in edges}
+    return pd.DataFrame([
+        (identity, kind_of(identity), contact, contact in stating, day, source,
+         f"same_{kind_of(contact)}") for identity, contact, source, day in edges
+    ], columns=list(EDGE_COLUMNS))
 
 
-def by_hand(edges: list[tuple[str, str]]) -> dict[str, str]:
-    """The same by merging sets until nothing changes."""
-    groups: list[tuple[set[str], set[str]]] = []
-    for person, contact in edges:
-        touched = [group for group in groups if person in group[0] or contact in group[1]]
+def short(*edges: str) -> list[Edge]:
+    """Edges `ag`: a row of a states g."""
+    return [(edge[0], edge[1], "s", DATES[0]) for edge in edges]
+
+
+def mapped(edges: Sequence[Edge], rules: MergeRules = NO_BOUND,
+           people: frozenset[str] = frozenset()) -> dict[str, str]:
+    found = merge_identities(frame(edges, people), rules).customer_map
+    return dict(zip(found["identity_id"], found["customer_key"], strict=True))
+
+
+def apart(*pairs: tuple[str, str]) -> MergeRules:
+    return MergeRules(100, never_merge=tuple((frozenset(a), frozenset(b)) for a, b in pairs))
+
+
+def groups_of(links: Sequence[tuple[str, str]]) -> list[set[str]]:
+    """Components by merging sets, one link after the other."""
+    groups: list[set[str]] = []
+    for link in links:
+        touched = [group for group in groups if group & set(link)]
         groups = [group for group in groups if group not in touched]
-        people = {person}.union(*(group[0] for group in touched))
-        contacts = {contact}.union(*(group[1] for group in touched))
-        groups.append((people, contacts))
-    return {person: min(people) for people, _ in groups for person in people}
+        groups.append(set(link).union(*touched))
+    return groups
 
 
-@given(EDGES)
-def test_map_is_that_of_merging_sets(edges):
-    assert as_dict(customer_map(frame(edges))) == by_hand(edges)
+def by_hand(edges: Sequence[Edge], people: frozenset[str]) -> dict[str, str]:
+    persons = people | {identity for identity, *_ in edges}
+    found = {}
+    for group in groups_of([(edge[0], edge[1]) for edge in edges]):
+        if len(group & persons) > 1:
+            key = min(group & persons, key=lambda one: (
+                ("account", "email", "phone").index(kind_of(one)), one))
+            found |= dict.fromkeys(group & persons, key)
+    return found
 
 
-@given(EDGES, st.randoms())
-def test_order_and_repetition_of_edges_do_not_matter(edges, random):
+@UNHURRIED
+@given(EDGES, PEOPLE)
+def test_map_is_that_of_merging_sets(edges, people):
+    """Chains over addresses and numbers, which are persons or joints, or both."""
+    assert mapped(edges, people=people) == by_hand(edges, people)
+
+
+@UNHURRIED
+@given(EDGES, PEOPLE, PAIRS, st.integers(1, 4), st.randoms())
+def test_order_and_repetition_of_edges_do_not_matter(edges, people, pairs, maximum, random):
+    rules = MergeRules(maximum, frozenset("g"), apart(*pairs).never_merge, ("t",))
     shuffled = [*edges, *edges]
     random.shuffle(shuffled)
-    assert as_dict(customer_map(frame(edges))) == as_dict(customer_map(frame(shuffled)))
+    one = merge_identities(frame(edges, people), rules)
+    other = merge_identities(frame(shuffled, people), rules)
+    pd.testing.assert_frame_equal(one.edges, other.edges)
+    pd.testing.assert_frame_equal(one.customer_map, other.customer_map)
+    pd.testing.assert_frame_equal(one.not_merged, other.not_merged)
 
 
-def test_a_chain_is_one_customer_and_contacts_are_no_keys():
-    edges = [("b", "1"), ("c", "1"), ("c", "0"), ("d", "0"), ("x", "9")]
-    assert as_dict(customer_map(frame(edges))) == {"b": "b", "c": "b", "d": "b", "x": "x"}
+@UNHURRIED
+@given(EDGES, PEOPLE, PAIRS)
+def test_pairs_are_kept_apart_and_nothing_else_is_joined(edges, people, pairs):
+    """What is cut lies between the pairs; what is left joins what it joined before."""
+    merges = merge_identities(frame(edges, people), apart(*pairs))
+    whole = merges.edges[merges.edges["cut_by"].isna()]
+    groups = groups_of(list(zip(whole["identity_id"], whole["contact_identity_id"], strict=True)))
+    assert not [pair for pair in pairs for group in groups if set(pair) <= group]
+    before = groups_of([(edge[0], edge[1]) for edge in edges])
+    touched = [group for group in before for pair in pairs if set(pair) <= group]
+    cut = merges.edges[merges.edges["cut_by"].notna()]
+    assert set(cut["cut_by"]) <= {KEPT_APART}
+    assert bool(len(cut)) == bool(touched)
+    assert all(any(identity in group for group in touched) for identity in cut["identity_id"])
+
+
+@UNHURRIED
+@given(EDGES, st.integers(1, 4))
+def test_who_has_too_many_neighbours_of_one_kind_joins_nobody(edges, maximum):
+    neighbours: dict[tuple[str, str], set[str]] = {}
+    for identity, contact, *_ in edges:
+        neighbours.setdefault((identity, kind_of(contact)), set()).add(contact)
+        neighbours.setdefault((contact, kind_of(identity)), set()).add(identity)
+    crowded = {(one, kind, len(others)) for (one, kind), others in neighbours.items()
+               if len(others) > maximum}
+    merges = merge_identities(frame(edges), MergeRules(maximum))
+    found = merges.not_merged[["identity_id", "neighbours_kind", "neighbours_n"]]
+    assert set(found.itertuples(index=False, name=None)) == crowded
+    assert not set(merges.customer_map["identity_id"]) & {one for one, *_ in crowded}
+    left = [edge for edge in edges if not {edge[0], edge[1]} & {one for one, *_ in crowded}]
+    persons = frozenset(identity for identity, *_ in edges)
+    assert set(merges.customer_map.itertuples(index=False, name=None)) == set(
+        by_hand(left, persons).items())
+
+
+@UNHURRIED
+@given(EDGES, PEOPLE)
+def test_edges_that_come_later_only_add_to_customers(edges, people):
+    """Without rules that part, who is one customer on a day is one on every later day."""
+    early = mapped([edge for edge in edges if edge[3] == DATES[0]], people=people)
+    late = mapped(edges, people=people)
+    for one in early:
+        for other in early:
+            if early[one] == early[other]:
+                assert late[one] == late[other]
+
+
+def test_a_chain_is_one_customer_and_joints_are_no_customers():
+    assert mapped(short("bg", "cg", "ck", "dk", "ah")) == dict.fromkeys("bcd", "b")
+
+
+def test_an_address_that_orders_belong_to_is_a_customer_and_a_joint():
+    edges = short("bg", "cg", "hk", "ck")
+    assert mapped(edges, people=frozenset("g")) == dict.fromkeys("bcgh", "b")
+
+
+def test_an_account_takes_over_an_address_by_a_merge():
+    """The address was the customer's key until an account stated it."""
+    before = merge_identities(frame([]), NO_BOUND).customer_map
+    after = merge_identities(frame(short("fg"), frozenset("g")), NO_BOUND).customer_map
+    assert list(key_changes(before, after).itertuples(index=False, name=None)) == [
+        ("g", "f", "merge")]
+
+
+def test_keys_are_of_the_first_source_then_the_smallest():
+    edges = [("a", "g", "s", DATES[0]), ("b", "g", "t", DATES[0]), ("c", "g", "t", DATES[0])]
+    assert set(mapped(edges).values()) == {"a"}
+    assert set(mapped(edges, MergeRules(source_priority=("t", "s"))).values()) == {"b"}
+
+
+def test_two_who_share_an_address_lose_it_both_and_a_third_keeps_it():
+    """What the two share is nobody's of them; who is not named by the rule stays."""
+    edges = short("ag", "bg", "cg")
+    assert mapped(edges, apart(("a", "b")), frozenset("g")) == dict.fromkeys("cg", "c")
+
+
+def test_who_stands_between_two_kept_apart_goes_with_neither():
+    edges = short("ag", "cg", "ch", "bh", "dg")
+    assert mapped(edges, apart(("a", "b"))) == {}
+    assert mapped(edges, apart(("a", "d"))) == {"b": "b", "c": "b"}
+
+
+def test_an_id_is_kept_apart_from_an_address():
+    assert mapped(short("ag", "bg"), apart(("a", "g")), frozenset("g")) == dict.fromkeys("bg", "b")
+
+
+def test_an_ignored_contact_joins_nobody_and_is_not_reported():
+    edges = short("ag", "bg", "ah", "bh")
+    ignored = MergeRules(1, frozenset("gh"))
+    merges = merge_identities(frame(edges), ignored)
+    assert set(merges.edges["cut_by"]) == {IGNORED}
+    assert "g" not in set(merges.not_merged["identity_id"])
+    bounded = merge_identities(frame(short("ag", "bg")), MergeRules(1))
+    assert set(bounded.edges["cut_by"]) == {SHARED}
 
 
 def test_merge_and_unmerge_are_told_apart():
-    before = customer_map(frame([("b", "1"), ("c", "1")]))
-    after = customer_map(frame([("a", "2"), ("b", "2")]))
-    changes = {tuple(row) for row in key_changes(before, after).itertuples(index=False)}
+    before = merge_identities(frame(short("bg", "cg")), NO_BOUND).customer_map
+    after = merge_identities(frame(short("ah", "bh")), NO_BOUND).customer_map
+    changes = set(key_changes(before, after).itertuples(index=False, name=None))
     # b, which stood for c too, now stands behind a; c went its own way when b left it.
     assert changes == {("b", "a", "merge"), ("b", "c", "merge")}
-    apart = key_changes(before, customer_map(frame([])))
-    assert [tuple(row) for row in apart.itertuples(index=False)] == [("b", "c", "unmerge")]
+    nobody = merge_identities(frame([]), NO_BOUND).customer_map
+    assert list(key_changes(before, nobody).itertuples(index=False, name=None)) == [
+        ("b", "c", "unmerge")]
 
 
-@given(EDGES)
-def test_nothing_changes_between_equal_maps(edges):
-    mapped = customer_map(frame(edges))
-    assert key_changes(mapped, mapped).empty
+@UNHURRIED
+@given(EDGES, PEOPLE)
+def test_nothing_changes_between_equal_maps(edges, people):
+    found = merge_identities(frame(edges, people), NO_BOUND).customer_map
+    assert key_changes(found, found).empty

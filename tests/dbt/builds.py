@@ -32,10 +32,11 @@ FILLERS: dict[str, Row] = {
         "source": "shop", "line_key": "1", "status": "completed", "quantity": 1,
         "unit_price": 0, "discount": 0, "refund": 0, "currency": "CNY",
     },
+    "raw_refunds": {"source": "refunds", "currency": "CNY"},
     "raw_interactions": {"source": "app", "type": "visit"},
     "raw_survey_answers": {
         "source": "survey", "instrument": "csat", "scale_min": 1, "scale_max": 5,
-        "direction": "higher_is_better", "has_comment": False,
+        "direction": "higher_is_better", "has_comment": False, "completeness": "complete",
     },
     "raw_customers": {"source": "crm"},
     "raw_fx_rates": {"source": "bank"},
@@ -73,7 +74,9 @@ def configuration_vars(indicators: list[Row], **options: Any) -> Row:
     """The var `crm`."""
     defaults: Row = {
         "time_zone": "Asia/Shanghai", "base_currency": "CNY", "fx_carry_days": 0,
-        "excluded_customer_types": [], "excluded_order_channels": [], "population_days": 365,
+        "excluded_customer_types": [], "excluded_order_channels": [],
+        "excluded_order_tags": [], "excluded_product_ids": [], "excluded_product_categories": [],
+        "population_days": 365,
         "profiles": [{"name": "all", "customer_types": None}],
     }
     return {"crm": defaults | options | {"indicators": indicators}}
@@ -105,7 +108,7 @@ def write_tables(
 
 
 KINDS = {
-    "raw_order_lines": "orders", "raw_interactions": "interactions",
+    "raw_order_lines": "orders", "raw_refunds": "refunds", "raw_interactions": "interactions",
     "raw_survey_answers": "surveys", "raw_customers": "customers", "raw_fx_rates": "fx_rates",
     "raw_campaigns": "campaigns",
 }

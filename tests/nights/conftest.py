@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nights.homes import ORDER_HEADER, Reader, TrialHome, ended, make_sample_home, sha256
+from nights.homes import ORDER_HEADER, Reader, TrialHome, make_sample_home, sha256
 
 Teller = Callable[[str], TrialHome]
 
@@ -35,7 +35,7 @@ def deliver_late_order(home: TrialHome) -> None:
 
 def _first(home: TrialHome) -> None:
     home.deliver(date.fromisoformat(FIRST))
-    home.night(FIRST)
+    home.installed_crm("run", "--date", FIRST).expect(0)
 
 
 def _second(home: TrialHome) -> None:
@@ -61,8 +61,8 @@ def _refused(home: TrialHome) -> None:
                *([f"C100000000{n}", SECOND, "Wuhan"] for n in range(3, 10))])
     home.drop("interactions/interactions_2026-11-18.csv",
               ("interaction_id", "customer_id", "occurred_at", "type"),
-              [[f"I-{n}", "C1000000001", "2026-11-18 10:00:00" if n else "whenever", "visit"]
-               for n in range(4)])
+              [[f"I-{n}", "C1000000001", "2026-11-18 10:00:00" if n > 5 else "whenever", "visit"]
+               for n in range(10)])
     home.note("yesterday", sha256(home.publication))
     said = home.crm("run", "--date", SECOND)
     home.note("refused", [said.code, said.out, said.err])
@@ -75,7 +75,7 @@ def _recalibrated(home: TrialHome) -> None:
         seen = {"before": reader.ask(SEEN)}
         run = home.start("recalibrate", "--date", SECOND)
         seen["meanwhile"] = reader.ask(SEEN)
-        ended(run).expect(0)
+        run.end().expect(0)
         seen["after"] = reader.ask(SEEN)
         seen["newest"] = reader.ask(NEWEST)
     home.note("seen", seen)

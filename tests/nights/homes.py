@@ -23,10 +23,10 @@ import duckdb
 
 from dagster_project.engine.audit_connection import fingerprints_of
 from dagster_project.publish.tables import RUN_TABLES
+from nights.commands import PATIENCE_SECONDS, Command, Ended, start
 
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(sys.executable).parent
-PATIENCE_SECONDS = 540
 
 # The sample's last date; its dirt lies in the nights before (sample/dirt.py).
 END = date(2026, 11, 20)
@@ -34,25 +34,6 @@ CUSTOMERS, DAYS = 120, 8
 RUN_TABLE_NAMES = frozenset(table.name for table in RUN_TABLES)
 ORDER_HEADER = ("order_id", "line_id", "customer_id", "ordered_at", "status", "quantity",
                 "unit_price", "currency")
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: exit code and what it said."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        """All that it said."""
-        return self.out + self.err
-
-    def expect(self, code: int) -> Ended:
-        """This, if the exit code is `code`; AssertionError with what it said if not."""
-        assert self.code == code, f"exit code {self.code}, not {code}:\n{self.said}"
-        return self
 
 
 def environment(**own: str) -> dict[str, str]:
@@ -109,16 +90,21 @@ class TrialHome:
         shutil.copytree(self.folder, folder)
         return TrialHome(folder)
 
-    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **variables: str) -> Command:
         """Start `crm-value --home ... arguments`."""
-        return subprocess.Popen(
-            [str(PROGRAMS / "crm-value"), "--home", str(self.folder), *arguments],
-            env=environment(**variables), cwd=self.folder.parent, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return start(["--home", str(self.folder), *arguments], environment(**variables),
+                     self.folder.parent)
 
     def crm(self, *arguments: str, **variables: str) -> Ended:
         """Run `crm-value --home ... arguments` to its end."""
-        return ended(self.start(*arguments, **variables))
+        return self.start(*arguments, **variables).end()
+
+    def installed_crm(self, *arguments: str, **variables: str) -> Ended:
+        """The same, by the program that the installation made."""
+        return ended(subprocess.Popen(
+            [str(PROGRAMS / "crm-value"), "--home", str(self.folder), *arguments],
+            env=environment(**variables), cwd=self.folder.parent, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE))
 
     def night(self, night: str) -> Ended:
         """Run one night, which must publish."""
@@ -223,7 +209,7 @@ class Reader:
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:
-    """Wait for a command."""
+    """Wait for a program."""
     out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return Ended(process.returncode, out, err)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from nights.commands import Ended
 from nights.conftest import FIRST, MISPLACED, SECOND, Teller
-from nights.homes import Ended, TrialHome, make_sample_home, real_home, sha256
+from nights.homes import TrialHome, make_sample_home, real_home, sha256
 
 SECRET = "a secret of a home of trials, long enough"
 
@@ -32,6 +33,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> TrialHome:
     (("approve", "--candidate", "none", "--waive", "scores_present", "--reason", "seen"),
      "does not exist; name a candidate"),
     (("run", "--nights", "3"), "No such option: --nights"),
+    (("rejected",), "nothing was loaded yet"),
+    (("rejected", "--write", "nowhere"), "nothing was loaded yet"),
 ])
 def test_wrong_arguments_exit_with_2(bare: TrialHome, arguments: tuple[str, ...],
                                      words: str) -> None:
@@ -40,7 +43,7 @@ def test_wrong_arguments_exit_with_2(bare: TrialHome, arguments: tuple[str, ...]
 
 def test_a_missing_home_exits_with_2_and_says_how_to_make_one(tmp_path: Path) -> None:
     home = TrialHome(tmp_path / "nowhere")
-    assert f"crm-value init {home.folder}" in home.crm("run").expect(2).err
+    assert f"crm-value init {home.folder}" in home.installed_crm("run").expect(2).err
     assert not home.folder.exists()
 
 
@@ -116,13 +119,14 @@ def test_a_refused_night_leaves_yesterday_and_says_why(chronicle: Teller) -> Non
     assert code == 1
     assert sha256(home.publication) == home.noted("yesterday")
     last = [line for line in err.splitlines() if line.strip()][-3:]
-    assert last[0] == "2 check(s) stop this publication; yesterday's stays:"
+    assert last[0] == "2 check(s) stop this publication; what was published before stays:"
     assert last[1].startswith("- FAILED no_personal_text (1 rows): night.text_values: ")
     assert "table_name = customers" in last[1]
     assert "value = l*** (18 characters)" in last[1]
     assert "Declare the id or column as personal in sources.yaml" in last[1]
     assert last[2].startswith("- FAILED rejected_share_within_bound (1 rows): night.load_ledger: ")
-    assert "Read the reasons in rejected_rows" in last[2]
+    assert "source = interactions" in last[2]
+    assert "crm-value rejected --write" in last[2]
     assert MISPLACED not in out + err
 
 
@@ -138,7 +142,7 @@ def test_the_status_says_why_a_night_was_refused(chronicle: Teller) -> None:
                                                      "rejected_share_within_bound"]
     rejected = home.query("select reason, masked_value from crm.rejected_rows where file_name = "
                           "'interactions/interactions_2026-11-18.csv'", home.status)
-    assert rejected == [{"reason": "not_a_time", "masked_value": "xxxxxxxx"}]
+    assert rejected == [{"reason": "not_a_time", "masked_value": "xxxxxxxx"}] * 6
     assert MISPLACED.encode() not in home.status.read_bytes()
 
 

@@ -10,8 +10,9 @@ from datetime import date
 
 import pytest
 
+from nights.commands import PATIENCE_SECONDS
 from nights.conftest import SECOND, Teller
-from nights.homes import PATIENCE_SECONDS, TrialHome, contents, ended, environment, sha256
+from nights.homes import TrialHome, contents, environment, sha256
 
 HOLD = """
 import sys
@@ -41,7 +42,7 @@ def test_two_runs_at_once_both_end_published(home_after: Teller) -> None:
     home.deliver(date.fromisoformat(SECOND))
     runs = [home.start("run", "--date", SECOND) for _ in range(2)]
     holder = _holder_of(home)
-    both = [ended(run).expect(0) for run in runs]
+    both = [run.end().expect(0) for run in runs]
 
     first, second = both if runs[0].pid == holder else both[::-1]
     assert f"waiting for process {holder} (nightly {SECOND} run " in second.err

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from dagster_project.configuration import Configuration
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
-from dagster_project.customers.identities import EDGES_QUERY, customer_map, edge_parameters
+from dagster_project.customers.merging import Tokens, merges_of
 from dagster_project.customers.night import choose_inputs
 from dagster_project.customers.tables import (
     CUSTOMER_MAP,
@@ -35,7 +35,7 @@ from dagster_project.customers.tables import (
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.ingest.loading import HashMemory, ingest_landing
 from dagster_project.sample import write_sample
-from dagster_project.sample.deliveries import HEADERS
+from dagster_project.sample.deliveries import HEADERS as SAMPLE_HEADERS
 from dagster_project.scoring.assets import BATCH_ROWS, features_query
 from dagster_project.scoring.calibration import fit_reference
 from dagster_project.scoring.decay import decay_weights
@@ -46,7 +46,9 @@ from dagster_project.settings import DBT_PROJECT, Home, make_home
 pytestmark = pytest.mark.xdist_group("order_invariance")
 
 AS_OF = date(2026, 11, 20)
-CORRECTED, REFUNDED_LATER = "C-CORRECTED", "C-REFUNDED"
+CORRECTED, REFUNDED_LATER, RETURNED = "C-CORRECTED", "C-REFUNDED", "C-RETURNED"
+HEADERS = SAMPLE_HEADERS | {
+    "refunds": ("refund_id", "order_id", "refunded_at", "refund", "currency")}
 Row = tuple[str, ...]
 
 
@@ -93,8 +95,15 @@ def _order(order_id: str, customer: str, day: str, amounts: Sequence[str], **mor
         for line, amount in enumerate(amounts, 1))
 
 
-# A correction that takes a line away, and an order that is refunded after AS_OF.
+# A correction that takes a line away, an order that is refunded after AS_OF, and one that is
+# taken back by a negative row and by a refunds export, whose first version is corrected.
 OWN_PARTS = (
+    Part("orders", "2026-11-18", (
+        *_order("O-40", RETURNED, "2026-11-16", ("40",)),
+        *_order("O-40", RETURNED, "2026-11-18", ("15",), line_id="2", quantity="-1"))),
+    Part("refunds", "2026-11-18", (("R-1", "O-40", "2026-11-18 09:00:00", "7", "CNY"),)),
+    Part("refunds", "2026-11-19", (("R-1", "O-40", "2026-11-18 09:00:00", "5", "CNY"),
+                                   ("R-2", "O-NOWHERE", "2026-11-18 09:00:00", "5", "CNY"))),
     Part("orders", "2026-11-16", _order("O-32", CORRECTED, "2026-11-16", ("10", "20", "30"))),
     Part("orders", "2026-11-17", _order("O-32", CORRECTED, "2026-11-16", ("12", "20"))),
     Part("orders", "2026-11-16", _order("O-70", REFUNDED_LATER, "2026-11-16", ("70",))),
@@ -148,7 +157,7 @@ class Workshop:
 
     def _features(self, home: Home, engine: EmbeddedEngine) -> list[pd.DataFrame]:
         configuration = home.configuration
-        _prepare_night(engine, configuration)
+        _prepare_night(home, engine, configuration)
         stores = home.stores
         configured = dbt_arguments(configuration.dbt_vars())[-2:]
         environment = dbt_environment(stores.build, stores.raw, "1GB", 1,
@@ -168,18 +177,18 @@ def _write(landing: Path, prefix: str, part: Part) -> None:
     os.utime(path, (0, 0))
 
 
-def _prepare_night(engine: EmbeddedEngine, configuration: Configuration) -> None:
+def _prepare_night(home: Home, engine: EmbeddedEngine, configuration: Configuration) -> None:
     known = engine.read_current("raw", "select max(load_seq) as k from load_ledger")
     inputs = choose_inputs(
         AS_OF, int(known["k"].iloc[0]), configuration.hash,
         pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"]),
         0, fit_reference=True)
-    edges = engine.read_current("raw", EDGES_QUERY,
-                                edge_parameters(AS_OF, inputs.known_load_seq))
+    merges = merges_of(engine, configuration, Tokens(home.secret, home.sources), AS_OF,
+                       inputs.known_load_seq)
     half_lives = configuration.decay_half_lives()
     for table, frame in (
-        (NIGHT_INPUTS, inputs.to_frame()), (IDENTITY_EDGES, edges),
-        (CUSTOMER_MAP, customer_map(edges)),
+        (NIGHT_INPUTS, inputs.to_frame()), (IDENTITY_EDGES, merges.edges),
+        (CUSTOMER_MAP, merges.customer_map),
         (DECAY_WEIGHTS, decay_weights(half_lives, 21 * max(half_lives))),
         (EXCLUDED_IDENTITIES, pd.DataFrame(columns=list(EXCLUDED_IDENTITIES.column_names))),
     ):
@@ -187,14 +196,14 @@ def _prepare_night(engine: EmbeddedEngine, configuration: Configuration) -> None
 
 
 def _keys(home: Home) -> dict[str, str]:
-    """Customer of the two customers whose orders are known."""
+    """Keys of the customers whose orders are known."""
     with home.stores.open(home.stores.build, read_only=True,
                           vault=(home.stores.vault, "READ_ONLY")) as connection:
         rows = connection.execute(
             "select ids.clear_value, cast(found.customer_key as varchar) "
             "from vault.identities as ids inner join marts.customer_identities as found "
-            "on ids.identity_id = found.identity_id where ids.clear_value in (?, ?)",
-            [CORRECTED, REFUNDED_LATER]).fetchall()
+            "on ids.identity_id = found.identity_id where ids.clear_value in (?, ?, ?)",
+            [CORRECTED, REFUNDED_LATER, RETURNED]).fetchall()
     return dict(rows)
 
 
@@ -217,10 +226,11 @@ def _require_equal(found: Outcome, truth: Truth) -> None:
     pd.testing.assert_frame_equal(found.reference, truth.outcome.reference, check_exact=True)
     assert found.value_of(truth.keys[CORRECTED], "purchase_amount__value") == 32
     assert found.value_of(truth.keys[REFUNDED_LATER], "purchase_amount__value") == 70
+    assert found.value_of(truth.keys[RETURNED], "purchase_amount__value") == 20
 
 
 def test_the_truth_has_something_to_lose(truth: Truth) -> None:
-    assert {part.kind for part in truth.parts} == {"orders", "interactions", "surveys",
+    assert {part.kind for part in truth.parts} == {"orders", "refunds", "interactions", "surveys",
                                                    "customers", "fx_rates"}
     assert len(truth.outcome.scores) > 50
     assert truth.outcome.scores["crm_value"].nunique() > 10
@@ -243,9 +253,10 @@ def test_the_newest_versions_first_give_the_same(workshop: Workshop, truth: Trut
 
 
 def test_orders_before_rates_equal_rates_before_orders(workshop: Workshop, truth: Truth) -> None:
+    """And refunds come before the orders that they refund."""
     looks = _by(truth.parts, lambda part: part.kind)
     kinds = [look[0].kind for look in looks]
-    assert kinds.index("orders") < kinds.index("fx_rates")
+    assert kinds.index("refunds") < kinds.index("orders") < kinds.index("fx_rates")
     found, _, _ = workshop.night(looks, truth.reference)
     _require_equal(found, truth)
 

@@ -80,6 +80,17 @@ def test_score_columns_are_the_declared_and_the_configured_ones(home: TrialHome)
     assert dict(_declared(CUSTOMER_SCORES)).items() <= found.items()
 
 
+def test_every_published_column_says_what_it_means(home: TrialHome) -> None:
+    """BI tools show the comments of the file."""
+    silent = home.query("select table_name, column_name from duckdb_columns() "
+                        "where database_name = 'crm' and comment is null "
+                        "and table_name <> 'score_contributions'")
+    assert silent == []
+    [row] = home.query("select comment from duckdb_columns() where database_name = 'crm' "
+                       "and table_name = 'customers' and column_name = 'customer_key'")
+    assert row == {"comment": "Our id of one person or company."}
+
+
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
 def test_required_columns_are_filled_and_keys_unique(home: TrialHome, table: Table) -> None:
     for column in table.columns:

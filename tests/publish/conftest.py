@@ -68,6 +68,9 @@ def _drop_crafted_files(home: TrialHome) -> None:
     home.drop("customers/customers_crafted_2026-11-20.csv",
               ("customer_id", "customer_type", "email"), [
                   ("X-MERGED-2", "person", "merged@example.com")])
+    home.drop("orders/orders_guests_2026-11-19.csv", (*ORDER_HEADER, "email"), [
+        ("XO13", 1, "", f"{FIRST} 10:00:00", "completed", 1, "11.00", "CNY", "guest@example.com"),
+        ("XO14", 1, "", f"{FIRST} 10:00:00", "completed", 1, "4.00", "CNY", "Merged@Example.com")])
     home.drop("campaigns/campaigns_2026-11-19.csv",
               ("campaign_id", "customer_id", "group", "treated_at"), [
                   ("K1", "X-CAMPAIGN", "treated", f"{FIRST} 10:00:00")])

@@ -105,6 +105,37 @@ def test_merged_ids_lead_to_one_key(home):
     assert "merged@example.com" not in text_of(said(home, "X-MERGED-1"))
 
 
+def test_a_merge_is_explained_and_how_to_undo_it(home):
+    """Contact, who states it, by which source, since when, and the rule that parts them."""
+    token = identity_token(SAMPLE_SECRET, "email", "merged@example.com")
+    lines = said(home, "X-MERGED-1")
+    assert (f"- linked by an e-mail address, token {token}: X-MERGED-2 (customers, since {LAST}), "
+            f"X-MERGED-1 (customers, since {FIRST})") in lines
+    [undo] = [line for line in lines if line.startswith("- to undo that")]
+    assert "never_merge: [[X-MERGED-" in undo
+    assert f"ignored_contacts: [{token}]" in undo
+    assert any(CHINESE.search(line) and token in line
+               for line in said(home, "X-MERGED-1", language="zh"))
+
+
+def test_an_address_alone_is_a_customer_who_is_not_named(home):
+    """An order with nothing but an address: found by asking for the address, in any writing."""
+    token = identity_token(SAMPLE_SECRET, "email", "guest@example.com")
+    lines = said(home, "Guest@Example.com")
+    assert lines[0] == f"Guest@Example.com is an e-mail address with the token {token}."
+    assert f"Customer {token}, as of {LAST}" in lines
+    assert "- known only by an e-mail address" in lines
+    assert "- net revenue 11.00 CNY, refunded 0.00 CNY, all time" in lines
+    assert "guest@example.com" not in text_of(said(home, token))
+
+
+def test_an_account_takes_over_what_was_bought_by_its_address(home):
+    """The order that names the address only belongs to the account that states it."""
+    lines = said(home, "merged@example.com")
+    assert any(line.startswith("- 3 identities are this one customer") for line in lines)
+    assert "- net revenue 34.00 CNY, refunded 0.00 CNY, all time" in lines
+
+
 def test_an_old_key_leads_to_the_new_one(home):
     """The second record arrives on the 20th: until then two customers, since then one."""
     new, old = sorted([key_of("X-MERGED-1"), key_of("X-MERGED-2")])
@@ -113,7 +144,7 @@ def test_an_old_key_leads_to_the_new_one(home):
     assert lines[1] == f"Customer {new}, as of {LAST}"
     assert (f"- since {LAST} (publication 2) {old} is no key any more: it was merged into {new}"
             in lines)
-    assert "- net revenue 30.00 CNY, refunded 0.00 CNY, all time" in lines
+    assert "- net revenue 34.00 CNY, refunded 0.00 CNY, all time" in lines
     assert said(home, old, FIRST)[0] == f"Customer {old}, as of {FIRST}"
     assert said(home, new, FIRST)[0] == f"Customer {new}, as of {FIRST}"
 

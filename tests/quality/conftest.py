@@ -143,29 +143,39 @@ CANDIDATE_ROWS = (
 RAW_ROWS = (
     """insert into load_ledger
     select l, s, k, s || '/' || l || '.csv', 'h' || l, 'arrival', NULL, 'd', '', n + j, n, 0, j,
-        'run', timestamp '2026-04-01 04:30:00'
+        NULL, NULL, 'run', timestamp '2026-04-01 04:30:00'
     from (values (1, 'shop', 'orders', 3, 0), (2, 'shop', 'orders', 20, 1),
         (3, 'web', 'interactions', 10, 0), (4, 'poll', 'surveys', 6, 0),
         (5, 'crm', 'customers', 8, 0)) as loads(l, s, k, n, j)""",
-    """insert into raw_order_lines
+    """insert into raw_order_lines (load_seq, row_no, source, version_at, row_hash, order_id,
+        line_key, identity_id, ordered_at, status, quantity, unit_price, discount, refund,
+        refunded_at, cancelled_at, shipping, tax, cost, currency, product_id, product_category,
+        channel)
     select case when i < 3 then 1 else 2 end, i, 'shop', NULL, uuid(), 'O' || i, '1', uuid(),
         timestamp '2026-03-01 10:00:00', 'completed', 1, 200, 0, 0, NULL, NULL, NULL, NULL, 100,
         'CNY', 'P1', 'tea', 'web'
     from range(23) as numbers(i)""",
-    """insert into raw_interactions
+    """insert into raw_interactions (load_seq, row_no, source, version_at, row_hash,
+        interaction_id, identity_id, occurred_at, type, channel, duration_seconds, completion,
+        cost)
     select 3, i, 'web', NULL, uuid(), 'I' || i, uuid(), timestamp '2026-03-01 10:00:00', 'visit',
         'web', 30, 0.5, 0
     from range(10) as numbers(i)""",
-    """insert into raw_survey_answers
+    """insert into raw_survey_answers (load_seq, row_no, source, version_at, row_hash,
+        response_id, instrument, identity_id, responded_at, score, scale_min, scale_max,
+        direction, has_comment, completeness)
     select 4, i, 'poll', NULL, uuid(), 'R' || i, 'csat', uuid(), timestamp '2026-03-01 10:00:00',
-        4, 1, 5, 'higher_is_better', false
+        4, 1, 5, 'higher_is_better', false, 'complete'
     from range(6) as numbers(i)""",
-    """insert into raw_customers
+    """insert into raw_customers (load_seq, row_no, source, version_at, row_hash, identity_id,
+        valid_from, email_identity_id, phone_identity_id, customer_type, account_id, region, city,
+        gender, birth_year, signed_up_at, attributes)
     select 5, i, 'crm', NULL, uuid(), uuid(), NULL, NULL, NULL, 'person', NULL, 'East', 'Hangzhou',
         'f', 1990, NULL, '{}'
     from range(8) as numbers(i)""",
-    "insert into rejected_rows values (2, 21, 'shop', 'shop/2.csv', 'not_a_number', "
-    "'unit_price', 'a***')",
+    "insert into rejected_rows (load_seq, row_no, file_row_no, source, file_name, reason, "
+    "column_name, masked_value) "
+    "values (2, 21, 21, 'shop', 'shop/2.csv', 'not_a_number', 'unit_price', 'a***')",
 )
 
 

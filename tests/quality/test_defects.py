@@ -149,7 +149,7 @@ RAW_DEFECTS: dict[str, tuple[str, ...]] = {
         "insert into raw_order_lines from raw_order_lines where row_no = 5",),
     "order_lines_status_known": ("update raw_order_lines set status = 'Done' where row_no = 5",),
     "order_lines_unit_price_plausible": (
-        "update raw_order_lines set unit_price = -1 where row_no = 5",),
+        "update raw_order_lines set unit_price = -20260301 where row_no = 5",),
     "order_lines_quantity_plausible": (
         "update raw_order_lines set quantity = 20260301 where row_no = 5",),
     "order_lines_discount_not_negative": (
@@ -186,7 +186,8 @@ RAW_DEFECTS: dict[str, tuple[str, ...]] = {
     "ledger_counts_the_raw_rows": ("delete from raw_order_lines where row_no = 5",),
     "ledger_counts_the_rejected_rows": ("delete from rejected_rows",),
     "rejected_share_within_bound": (
-        "update load_ledger set rows_read_n = 22, rows_rejected_n = 2 where load_seq = 2",),
+        "insert into rejected_rows select rejected_rows.* replace (row_no + i as row_no) "
+        "from rejected_rows, range(1, 6) as numbers(i)",),
 }
 OTHER_DEFECTS = frozenset({"no_file_refused"})
 # Warnings are shown and published, and stop nothing.

@@ -61,7 +61,7 @@ def test_what_stops_comes_first() -> None:
         failed(Check("m_check", "crm.customers", "error", "w", "Look."), "c", 1200, "many. Look."),
     ]
     assert failure_words(results).splitlines() == [
-        "2 check(s) stop this publication; yesterday's stays:",
+        "2 check(s) stop this publication; what was published before stays:",
         "- FAILED m_check (1,200 rows): many. Look.",
         "- NOT CHECKED z_check: no column",
         "- warning b_warning (2 rows): two are odd",

@@ -21,6 +21,7 @@ columns_needed as (
         version_at,
         version_date,
         identity_id,
+        identity_rank,
         ordered_at,
         ordered_date,
         status,
@@ -33,7 +34,10 @@ columns_needed as (
         shipping,
         cost,
         currency,
+        product_id,
+        product_category,
         channel,
+        tags,
         false as is_contested
     from uncontested
     union all
@@ -45,6 +49,7 @@ columns_needed as (
         version_at,
         version_date,
         identity_id,
+        identity_rank,
         ordered_at,
         ordered_date,
         status,
@@ -57,7 +62,10 @@ columns_needed as (
         shipping,
         cost,
         currency,
+        product_id,
+        product_category,
         channel,
+        tags,
         true as is_contested
     from {{ ref('int_resolved_order_lines') }}
 )

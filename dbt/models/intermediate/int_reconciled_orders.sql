@@ -1,6 +1,7 @@
 -- Lines and money of orders by what became of them. Loaded, superseded and current are counted
 -- in three different places, so that a line lost on the way breaks the law. Lines of an order in
--- two currencies are counted under the currency the order is held with.
+-- two currencies are counted under the currency the order is held with. The lines of one order may
+-- become different things: sold, taken back at another date, left out by a rule.
 with mixed as (
     select
         source,
@@ -54,24 +55,60 @@ superseded as (
     group by lines.source, coalesce(mixed.currency, lines.currency)
 ),
 
+parts as (
+    select
+        source,
+        ordered_date as part_date,
+        identity_id,
+        currency,
+        held_reason,
+        excluded_reason,
+        lines_n - returned_lines_n - left_out_lines_n as lines_n,
+        sale_amount_original as amount
+    from {{ ref('order_facts') }}
+    union all
+    select
+        source,
+        ordered_date as part_date,
+        identity_id,
+        currency,
+        held_reason,
+        'left_out' as excluded_reason,
+        left_out_lines_n as lines_n,
+        left_out_amount_original as amount
+    from {{ ref('order_facts') }}
+    where left_out_lines_n > 0
+    union all
+    select
+        source,
+        event_date as part_date,
+        identity_id,
+        currency,
+        held_reason,
+        excluded_reason,
+        lines_n,
+        amount_original as amount
+    from {{ ref('int_order_returns') }}
+),
+
 judged as (
     select
-        orders.source,
+        parts.source,
         case
-            when orders.ordered_date > inputs.as_of_date then 'after_date'
-            when orders.excluded_reason is not null then 'excluded'
+            when parts.part_date > inputs.as_of_date then 'after_date'
+            when parts.excluded_reason is not null then 'excluded'
             when excluded.identity_id is not null then 'excluded'
-            when orders.held_reason is not null then 'held'
-            when orders.identity_id is null then 'unattributed'
+            when parts.held_reason is not null then 'held'
+            when parts.identity_id is null then 'unattributed'
             else 'counted'
         end as state,
-        orders.currency,
-        orders.lines_n,
-        orders.sale_amount_original
-    from {{ ref('order_facts') }} as orders
+        parts.currency,
+        parts.lines_n,
+        parts.amount
+    from parts
     cross join {{ ref('stg_night__inputs') }} as inputs
     left join {{ ref('int_excluded_identities') }} as excluded
-        on orders.identity_id = excluded.identity_id
+        on parts.identity_id = excluded.identity_id
 )
 
 select
@@ -95,6 +132,6 @@ select
     state,
     currency,
     sum(lines_n) as lines_n,
-    sum(sale_amount_original) as amount
+    sum(amount) as amount
 from judged
 group by source, state, currency

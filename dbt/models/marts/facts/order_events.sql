@@ -16,7 +16,10 @@ select
     cast(shipping_amount as decimal(38, 4)) as shipping_amount,
     'stated' as state_date_source
 from {{ ref('order_facts') }}
-where held_reason is null and excluded_reason is null
+where
+    held_reason is null
+    and excluded_reason is null
+    and lines_n > returned_lines_n + left_out_lines_n
 union all
 select
     reversals.source,

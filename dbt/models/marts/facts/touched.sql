@@ -41,6 +41,37 @@ with order_dates as (
         and (status in ('cancelled', 'refunded') or refund <> 0)
 ),
 
+-- A refund touches its order's customer on its own date as soon as both are known, and again
+-- with every delivery of an order of that number: it may have found its order, or lost it.
+refunds as (
+    select
+        newer.load_seq,
+        older.order_id,
+        older.refunded_date
+    from {{ ref('stg_raw__refunds') }} as newer
+    inner join {{ ref('stg_raw__refunds') }} as older
+        on
+            newer.source = older.source
+            and newer.refund_id = older.refund_id
+            and newer.load_seq >= older.load_seq
+),
+
+refunded_orders as (
+    select distinct
+        order_id,
+        identity_id,
+        ordered_date
+    from {{ ref('stg_raw__order_lines') }}
+    where identity_id is not null
+),
+
+order_loads as (
+    select distinct
+        order_id,
+        load_seq
+    from {{ ref('stg_raw__order_lines') }}
+),
+
 documents as (
     select distinct
         source,
@@ -106,3 +137,13 @@ inner join answers as older
         and newer.instrument = older.instrument
         and newer.load_seq >= older.load_seq
 where older.identity_id is not null
+union distinct
+select
+    greatest(refunds.load_seq, order_loads.load_seq) as load_seq,
+    refunded_orders.identity_id,
+    greatest(refunds.refunded_date, refunded_orders.ordered_date) as business_date
+from refunds
+inner join order_loads
+    on refunds.order_id = order_loads.order_id
+inner join refunded_orders
+    on refunds.order_id = refunded_orders.order_id

@@ -72,6 +72,24 @@ found as (
         state,
         amount
     from {{ ref('int_reconciled_orders') }}
+    union all
+    select
+        source,
+        'refunds' as kind,
+        'rows' as measure,
+        '' as currency,
+        state,
+        rows_n as amount
+    from {{ ref('int_reconciled_refunds') }}
+    union all
+    select
+        source,
+        'refunds' as kind,
+        'amount' as measure,
+        currency,
+        state,
+        amount
+    from {{ ref('int_reconciled_refunds') }}
 )
 
 select

@@ -7,6 +7,11 @@ select
     order_id,
     line_key,
     identity_id,
+    case
+        when identity_id = email_identity_id then 2
+        when identity_id = phone_identity_id then 3
+        else 1
+    end as identity_rank,
     ordered_at,
     {{ business_date('ordered_at') }} as ordered_date,
     status,
@@ -23,6 +28,7 @@ select
     currency,
     product_id,
     product_category,
-    channel
+    channel,
+    tags
 from {{ source('raw', 'raw_order_lines') }}
 where load_seq <= (select inputs.known_load_seq from {{ ref('stg_night__inputs') }} as inputs)

@@ -1,0 +1,92 @@
+"""`crm-value` as processes of their own, forked from one that has the libraries loaded.
+
+Importing them anew for each of a hundred commands would take as long as the commands do. The
+project's own modules are not loaded beforehand: what they draw from the home is the command's.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+PATIENCE_SECONDS = 540
+LIBRARIES = ["dagster", "dagster_dbt", "duckdb", "great_expectations", "pandas", "pyarrow",
+             "pydantic", "rich", "ruamel.yaml", "scipy.sparse.csgraph", "sqlalchemy", "typer"]
+
+# They look for their settings while they are imported; a test's command sends nothing home.
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(LIBRARIES)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended: exit code and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def said(self) -> str:
+        """All that it said."""
+        return self.out + self.err
+
+    def expect(self, code: int) -> Ended:
+        """This, if the exit code is `code`; AssertionError with what it said if not."""
+        assert self.code == code, f"exit code {self.code}, not {code}:\n{self.said}"
+        return self
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that was started; what it says goes to two files of `folder`."""
+
+    process: BaseProcess
+    folder: tempfile.TemporaryDirectory[str]
+
+    @property
+    def pid(self) -> int:
+        """Number of its process."""
+        assert self.process.pid is not None
+        return self.process.pid
+
+    def end(self) -> Ended:
+        """Wait for its end."""
+        self.process.join(PATIENCE_SECONDS)
+        if self.process.exitcode is None:
+            self.process.kill()
+            raise TimeoutError(f"no end after {PATIENCE_SECONDS} s")
+        out, err = ((Path(self.folder.name) / name).read_text(encoding="utf-8")
+                    for name in ("out", "err"))
+        self.folder.cleanup()
+        return Ended(self.process.exitcode, out, err)
+
+
+def start(arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> Command:
+    """Start `crm-value arguments` in a folder."""
+    said = tempfile.TemporaryDirectory(prefix="crm-value-")
+    process = _PROCESSES.Process(target=_run, args=(list(arguments), dict(environment),
+                                                    str(folder), said.name))
+    process.start()
+    return Command(process, said)
+
+
+def _run(arguments: list[str], environment: dict[str, str], folder: str, said: str) -> None:
+    """What the installed program does, in a process that has just been forked."""
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    for number, name in ((1, "out"), (2, "err")):
+        os.dup2(os.open(f"{said}/{name}", os.O_WRONLY | os.O_CREAT), number)
+    sys.argv = ["crm-value", *arguments]
+
+    from dagster_project.command_line import main
+
+    main()

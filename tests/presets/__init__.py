@@ -1,0 +1,1 @@
+"""Every preset reads a small file in its real layout; selected by the folder of its example."""

@@ -1,0 +1,15 @@
+-- The sales amount of a line is after its discount, for all its units. An order on the sheet of
+-- returns came back as a whole; the day is not stated.
+select
+    lines."订单 ID" as order_id,
+    lines."行 ID" as line_id,
+    lines."客户 ID" as customer_id,
+    lines."订单日期" as ordered_at,
+    case when returns."订单 ID" is null then 'completed' else 'refunded' end as status,
+    1 as quantity,
+    lines."销售额" as unit_price,
+    lines."产品 ID" as product_id,
+    lines."类别" as product_category
+from lines
+left join (select distinct "订单 ID" from returns where "退回" = '是') as returns
+    on lines."订单 ID" = returns."订单 ID"
