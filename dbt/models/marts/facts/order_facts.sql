@@ -23,7 +23,7 @@ orders as (
         max(currency) as last_currency,
         min(channel) as channel,
         {%- for tag in crm('excluded_order_tags') %}
-        max(case when {{ has_tag('tags', tag) }} then 1 else 0 end) as tag_{{ loop.index }}_n,
+            max(case when {{ has_tag('tags', tag) }} then 1 else 0 end) as tag_{{ loop.index }}_n,
         {%- endfor %}
         count(*) as lines_n,
         sum(case when is_return then 0 else 1 end) as bought_lines_n,
@@ -101,7 +101,7 @@ select
         when {{ is_one_of('channel', crm('excluded_order_channels')) }}
             then concat('channel:', channel)
         {%- for tag in crm('excluded_order_tags') %}
-        when tag_{{ loop.index }}_n = 1 then {{ text('tag:' ~ tag) }}
+            when tag_{{ loop.index }}_n = 1 then {{ text('tag:' ~ tag) }}
         {%- endfor %}
         when left_out_lines_n = lines_n then left_out_rule
     end as excluded_reason,
