@@ -366,7 +366,11 @@ def check(context: typer.Context) -> None:
         out.print(f"held: {count} {what}", markup=False)
     if not trial.lines:
         out.print(f"{home.landing} holds nothing new", markup=False)
+    for line in trial.over_bound:
+        out.print(line, markup=False)
     if trial.refused_n:
+        out.print("Files that cannot be read stop the night: mend or remove them.", markup=False)
+    if trial.refused_n or trial.over_bound:
         raise typer.Exit(REFUSED)
 
 

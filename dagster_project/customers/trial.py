@@ -6,7 +6,7 @@ The files are really loaded and the models really run, but into a copy of raw th
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -25,7 +25,12 @@ from dagster_project.customers.tables import (
 )
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.scratch import scratch_folder
-from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
+from dagster_project.ingest.loading import (
+    HashMemory,
+    IngestReport,
+    ingest_landing,
+    words_of,
+)
 from dagster_project.settings import DBT_PROJECT, Home, read_variable
 
 
@@ -37,11 +42,13 @@ class Trial:
         lines: a line for each file that is new.
         held: kind and reason -> orders or refunds that would be held.
         refused_n: files that cannot be read as a whole.
+        over_bound: a line for each source with so many rejected rows that the gate would say no.
     """
 
     lines: tuple[str, ...]
     held: dict[str, int] = field(default_factory=dict)
     refused_n: int = 0
+    over_bound: tuple[str, ...] = ()
 
 
 def try_landing(home: Home, night: date, tell: Callable[[str, float | None], None]) -> Trial:
@@ -65,7 +72,24 @@ def try_landing(home: Home, night: date, tell: Callable[[str, float | None], Non
         if not report.loaded:
             return Trial(lines, {}, len(report.refused))
         tell("finding orders that would be held", None)
-        return Trial(lines, _held(home, engine, folder, night), len(report.refused))
+        return Trial(lines, _held(home, engine, folder, night), len(report.refused),
+                     tuple(_over_bound(home, report)))
+
+
+def _over_bound(home: Home, report: IngestReport) -> Iterator[str]:
+    """Sources of which too many rows would be rejected, as the gate counts them tonight."""
+    gate = home.settings.gate
+    bounds = {source.name: source.maximum_rejected_share for source in home.sources.sources}
+    for name in sorted({file.source for file in report.loaded}):
+        results = [file.result for file in report.loaded if file.source == name]
+        left_out = sum(result.rejected_by_reason.get("left_out", 0) for result in results)
+        rejected = sum(result.rows_rejected_n for result in results) - left_out
+        read = sum(result.rows_read_n for result in results) - left_out
+        bound = bounds.get(name)
+        bound = gate.maximum_rejected_share if bound is None else bound
+        if rejected > gate.rejected_rows_tolerated and rejected > bound * read:
+            yield (f"{name}: {rejected} of {read} rows would be rejected, over the bound of "
+                   f"{bound:.1%} (maximum_rejected_share): the gate would stop the night")
 
 
 def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict[str, int]:

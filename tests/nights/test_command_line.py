@@ -8,7 +8,7 @@ import pytest
 
 from nights.commands import Ended
 from nights.conftest import FIRST, MISPLACED, SECOND, Teller
-from nights.homes import TrialHome, make_sample_home, real_home, sha256
+from nights.homes import ORDER_HEADER, TrialHome, make_sample_home, real_home, sha256
 
 SECRET = "a secret of a home of trials, long enough"
 
@@ -94,12 +94,18 @@ def test_check_says_what_a_night_would_do_and_changes_nothing(tmp_path: Path,
         file = next((home.deliveries / kind).glob("*2026-11-17.csv"))
         (home.landing / kind / file.name).write_bytes(file.read_bytes())
     (home.landing / "letter.txt").write_text("to whom it may concern", encoding="utf-8")
+    home.edit("home.yaml", "maximum_rejected_share: 0.5", "maximum_rejected_share: 0.05")
+    home.drop("orders/orders_dear_2026-11-17.csv", ORDER_HEADER,
+              [[f"D-{n}", "1", "C1", "2026-11-16 10:00:00", "completed", 1, "dear", "CNY"]
+               for n in range(6)])
 
-    said = home.crm("check").expect(0).out
+    said = home.crm("check").expect(1).out
 
     assert "landing/orders/orders_2026-11-17.csv: " in said
     assert "landing/letter.txt: no source in sources.yaml claims it" in said
     assert "orders, no_rate" in said
+    assert "6 rejected (not_a_number 6)" in said
+    assert "over the bound of 5.0% (maximum_rejected_share): the gate would stop" in said
     assert not home.publication.exists()
     assert not home.raw.exists()
 
