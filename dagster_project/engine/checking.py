@@ -100,7 +100,7 @@ def _typed(column: CanonicalColumn, request: LoadRequest) -> str:
         zone = literal(request.source.time_zone)
         return (
             f"case when {name} is null then null"
-            f" when regexp_matches(substr({name}, 11), '[Zz+-]')"
+            f" when regexp_matches(substr({name}, 11), '[A-SU-Za-su-z+-]')"
             f" then timezone('UTC', try_cast({name} as timestamptz))"
             f" else timezone('UTC', timezone({zone}, try_cast({name} as timestamp))) end"
         )

@@ -51,7 +51,7 @@ class Reading:
         found = f"case when regexp_matches({text}, '^{self.shape}') then coalesce({tried}) end"
         if not self.is_iso:
             return found
-        iso = (f"case when regexp_matches(substr({whole}, 11), '[Zz+-]') "
+        iso = (f"case when regexp_matches(substr({whole}, 11), '[A-SU-Za-su-z+-]') "
                f"then case when try_cast({whole} as timestamptz) is not null then {whole} end "
                f"when try_cast({whole} as timestamp) is not null then {whole} end")
         return f"case when regexp_matches({text}, '^[0-9]{{4}}') then coalesce({iso}, {found}) end"

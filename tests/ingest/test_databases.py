@@ -298,6 +298,7 @@ def test_a_url_in_the_file_is_refused_without_being_repeated() -> None:
         Database(url="postgresql://chief:s3cret@host/shop", query="select 1", cursor="id")
 
 
+@pytest.mark.slow
 def test_killed_anywhere_each_row_comes_once(shop: Shop, tmp_path: Path) -> None:
     """Killed again and again in the middle of reading, vault, raw or ledger."""
     orders_n, chance = 250, random.Random(20260110)

@@ -9,6 +9,8 @@ import pytest
 
 from nights.homes import TrialHome, real_home
 
+pytestmark = pytest.mark.slow
+
 SECRET = {"CRM_HOME_SECRET": "a secret of a home of trials, long enough"}
 FIRST, SECOND = "2026-11-19", "2026-11-20"
 

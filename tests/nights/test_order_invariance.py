@@ -43,7 +43,7 @@ from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch
 from dagster_project.settings import DBT_PROJECT, Home, make_home
 
-pytestmark = pytest.mark.xdist_group("order_invariance")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("order_invariance")]
 
 AS_OF = date(2026, 11, 20)
 CORRECTED, REFUNDED_LATER, RETURNED = "C-CORRECTED", "C-REFUNDED", "C-RETURNED"

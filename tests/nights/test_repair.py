@@ -11,6 +11,8 @@ import pytest
 from nights.conftest import SECOND, Teller
 from nights.homes import TrialHome, sha256
 
+pytestmark = pytest.mark.slow
+
 FILE = "interactions/interactions_2026-11-18.csv"
 HEADER = ("interaction_id", "customer_id", "occurred_at", "type")
 GOOD_N, BAD_N = 4, 6
