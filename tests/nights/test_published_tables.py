@@ -9,7 +9,6 @@ import pytest
 
 from dagster_project.engine.status import STATUS_TABLES
 from dagster_project.engine.table import Table
-from dagster_project.ingest.tables import REJECTED_ROWS
 from dagster_project.publish.assets import PUBLISHED_TABLES
 from dagster_project.publish.tables import CUSTOMER_SCORES
 from dagster_project.scoring.score import score_columns
@@ -17,8 +16,7 @@ from dagster_project.settings import Home
 from nights.conftest import Teller
 from nights.homes import TrialHome
 
-# Rejected rows are published as they stand in raw.
-TABLES = (*PUBLISHED_TABLES, REJECTED_ROWS)
+TABLES = PUBLISHED_TABLES
 VIEWS = {"score_contributions"}
 Columns = list[tuple[str, str]]
 
