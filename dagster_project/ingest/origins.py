@@ -9,14 +9,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
 from dagster_project.ingest.reading_rules import ReadRules
 from dagster_project.yaml_file import Fault
 
 # As columns of every input beside those of its files.
 INPUT_COLUMNS = ("file_name", "file_row_no")
+
+
+def _below_landing(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    for pattern in patterns:
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise ValueError(f"{pattern!r} must lie below landing/")
+    return patterns
+
+
+# Glob patterns of a source's files, or of an input's.
+FilesBelowLanding = Annotated[tuple[str, ...], AfterValidator(_below_landing)]
 
 
 class _Strict(BaseModel):
@@ -76,18 +88,10 @@ class Input(_Strict):
         columns: names that the table has even where no file has them.
     """
 
-    files: tuple[str, ...] = Field(min_length=1)
+    files: FilesBelowLanding = Field(min_length=1)
     read: ReadRules = ReadRules()
     optional: bool = False
     columns: tuple[str, ...] = ()
-
-    @field_validator("files")
-    @classmethod
-    def _below_landing(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            if pattern.startswith("/") or ".." in pattern.split("/"):
-                raise ValueError(f"{pattern!r} must lie below landing/")
-        return patterns
 
     @field_validator("columns")
     @classmethod

@@ -31,7 +31,7 @@ from dagster_project.ingest.mapping import (
     kind_named,
     known_zone,
 )
-from dagster_project.ingest.origins import Database, Input, origin_faults
+from dagster_project.ingest.origins import Database, FilesBelowLanding, Input, origin_faults
 from dagster_project.ingest.presets import Preset, preset_named, shipped_presets
 from dagster_project.yaml_file import Fault, load_model, unknown
 
@@ -64,7 +64,7 @@ class Source(Declaration):
     name: str = Field(pattern=NAME_PATTERN)
     preset: str | None = None
     kind: str
-    files: tuple[str, ...] = ()
+    files: FilesBelowLanding = ()
     database: Database | None = None
     query: str | None = None
     inputs: dict[str, Input] = {}
@@ -89,14 +89,6 @@ class Source(Declaration):
     @classmethod
     def _known_zone(cls, name: str) -> str:
         return known_zone(name)
-
-    @field_validator("files")
-    @classmethod
-    def _below_landing(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            if pattern.startswith("/") or ".." in pattern.split("/"):
-                raise ValueError(f"{pattern!r} must lie below landing/")
-        return patterns
 
     @property
     def says_how(self) -> bool:
