@@ -21,8 +21,9 @@ import pandas as pd
 from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.quarantine import shown_rejected_rows
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
+from dagster_project.engine.table import Table
 from dagster_project.publish.tables import (
-    CONTACTS_NOT_MERGED,
+    COPIED_TABLES,
     CURRENT_TABLES,
     CUSTOMER_IDS,
     CUSTOMER_SCORE_HISTORY,
@@ -151,9 +152,7 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
         "reconciliation": f"select {', '.join(RECONCILIATION.column_names)} "
                           f"from build.marts.reconciliation order by source, measure, currency",
         "customer_ids": _customer_ids_query(),
-        "contacts_not_merged": f"select {', '.join(CONTACTS_NOT_MERGED.column_names)} "
-                               f"from build.night.contacts_not_merged "
-                               f"order by identity_id, neighbours_kind",
+        **{table.name: _copy_query(table) for table in COPIED_TABLES},
     }.items():
         _replace_table(connection, name, query)
     connection.register("strategies_in", content.strategies)
@@ -172,6 +171,13 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
     connection.execute("drop view if exists score_contributions")
     connection.execute(f"create view score_contributions as "
                        f"{_contributions_query(content.parts)}")
+
+
+def _copy_query(table: Table) -> str:
+    """A table as an earlier stage made it in the build, with its declared types."""
+    columns = ", ".join(f"cast({column.name} as {column.type}) as {column.name}"
+                        for column in table.columns)
+    return f"select {columns} from build.night.{table.name} order by {', '.join(table.key)}"
 
 
 def _replace_table(connection: duckdb.DuckDBPyConnection, name: str, query: str) -> None:

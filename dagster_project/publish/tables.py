@@ -273,8 +273,11 @@ PIPELINE_RUNS = Table(
     ("run_id",),
 )
 
+# Made by earlier stages in schema `night` of the build under the same name, and published as they
+# stand there, in the order of their keys.
+COPIED_TABLES = (CONTACTS_NOT_MERGED,)
 # Replaced by every publication whose D is not older than the current one.
-CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, CONTACTS_NOT_MERGED,
+CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, *COPIED_TABLES,
                   STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
 # Grown by every publication.
 HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, CUSTOMER_KEY_CHANGES, SCORING_REFERENCE,
