@@ -96,7 +96,8 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=730)
     parser.add_argument("--folder", type=Path, required=True)
     options = parser.parse_args()
-    home = options.folder / "home"
+    # Dagster finds its instance by an absolute path only.
+    home = options.folder.resolve() / "home"
     crm_value = [str(PROGRAMS / "crm-value"), "--home", str(home)]
     if not (home / "state" / "sample_manifest.json").exists():
         measured([*crm_value, "init", str(home), "--sample"])
