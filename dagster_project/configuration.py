@@ -82,6 +82,7 @@ def _sorted_texts(values: tuple[str, ...]) -> tuple[str, ...]:
 Number = Annotated[Decimal, BeforeValidator(_as_decimal)]
 Names = Annotated[tuple[str, ...], AfterValidator(_sorted_texts)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
+HalfLife = Annotated[int, Field(ge=1, le=3_650)]
 Quantile = Annotated[Number, Field(ge=0, le=1)]
 Points = Annotated[Number, Field(ge=0, le=100, decimal_places=SCORE_DECIMALS)]
 Weight = Annotated[Number, Field(gt=0, le=1, decimal_places=WEIGHT_DECIMALS)]
@@ -187,7 +188,7 @@ class Indicator(_Model):
     channels: Names = ()
     instrument: str | None = None
     window_days: Days | None = None
-    half_life_days: Annotated[int, Field(ge=1, le=3_650)] | None = None
+    half_life_days: HalfLife | None = None
     absent: Literal["zero", "missing", "zero_if_contact"] | None = None
     skip_first: bool = False
     period_days: Days | None = None
@@ -307,6 +308,13 @@ class ProfileParts(_Model):
     parts: dict[str, Weight]
 
 
+class ProfileIndicator(_Model):
+    """Window and half-life of one indicator in one profile; what is left out stays as it is."""
+
+    window_days: Days | None = None
+    half_life_days: HalfLife | None = None
+
+
 class ProfileCuts(_Model):
     """The cuts of one profile where they differ."""
 
@@ -319,8 +327,15 @@ class Profile(_Model):
 
     name: str
     customer_types: Names | None = None
+    indicators: dict[str, ProfileIndicator] = {}
     composites: dict[str, ProfileParts] = {}
     cuts: ProfileCuts = ProfileCuts()
+
+
+class Accounts(_Model):
+    """How the people of an account make its scores: see `scoring/accounts.py`."""
+
+    rule: Literal["spend_weighted_mean", "mean", "highest"] = "spend_weighted_mean"
 
 
 class Configuration(_Model):
@@ -339,6 +354,7 @@ class Configuration(_Model):
     tiers: Tiers
     matrix: Matrix
     lifecycle: Lifecycle
+    accounts: Accounts = Accounts()
 
     @property
     def profile_names(self) -> tuple[str, ...]:
@@ -351,6 +367,22 @@ class Configuration(_Model):
             if profile.name == name:
                 return profile
         raise KeyError(f"no profile {name!r} in crm.yaml; known: {', '.join(self.profile_names)}")
+
+    def indicator(self, profile: str, name: str) -> Indicator:
+        """An indicator as it is measured in a profile."""
+        base, own = self.indicators[name], self.profile(profile).indicators.get(name)
+        if own is None:
+            return base
+        return base.model_copy(update={
+            option: value for option in ("window_days", "half_life_days")
+            if (value := getattr(own, option)) is not None
+        })
+
+    def indicator_variants(self) -> Iterator[tuple[str, str, Indicator]]:
+        """(profile, name, indicator) of every indicator that a profile measures otherwise."""
+        for profile in self.profiles:
+            for name in profile.indicators:
+                yield profile.name, name, self.indicator(profile.name, name)
 
     def weights(self, profile: str, composite: str) -> dict[str, Decimal]:
         """Weights of the parts of a composite in a profile, in the order of the composite."""
@@ -384,9 +416,10 @@ class Configuration(_Model):
 
     def decay_half_lives(self) -> tuple[int, ...]:
         """Half-lives in use, in days, ascending."""
+        variants = (indicator for _, _, indicator in self.indicator_variants())
         return tuple(sorted({
             indicator.half_life_days
-            for indicator in self.indicators.values()
+            for indicator in (*self.indicators.values(), *variants)
             if indicator.half_life_days is not None
         }))
 
@@ -458,14 +491,13 @@ class Configuration(_Model):
                 for profile in self.profiles
             ],
             "indicators": [
-                {"name": name, "kind": indicator.kind, "of": indicator.of,
-                 "column": indicator.column, "types": list(indicator.types),
-                 "channels": list(indicator.channels), "instrument": indicator.instrument,
-                 "window_days": indicator.window_days,
-                 "half_life_days": indicator.half_life_days, "absent": indicator.absent_rule,
-                 "skip_first": indicator.skip_first, "period_days": indicator.period_days,
-                 "minimum_age_days": indicator.minimum_age_days}
-                for name, indicator in self.indicators.items()
+                _dbt_indicator(name, indicator) for name, indicator in self.indicators.items()
+            ],
+            # Gathered beside the others, under a name that no indicator can have.
+            "indicator_variants": [
+                {"profile": profile, "variant_of": name}
+                | _dbt_indicator(f"{name}__{profile}", indicator)
+                for profile, name, indicator in self.indicator_variants()
             ],
         }}
 
@@ -475,6 +507,18 @@ class Configuration(_Model):
             self.indicators[name] if name in self.indicators else self.composites[name]
         )
         return part.label.in_language(language) if part.label else name.replace("_", " ")
+
+
+def _dbt_indicator(name: str, indicator: Indicator) -> dict[str, Any]:
+    """One indicator as the macros of dbt read it."""
+    return {
+        "name": name, "kind": indicator.kind, "of": indicator.of, "column": indicator.column,
+        "types": list(indicator.types), "channels": list(indicator.channels),
+        "instrument": indicator.instrument, "window_days": indicator.window_days,
+        "half_life_days": indicator.half_life_days, "absent": indicator.absent_rule,
+        "skip_first": indicator.skip_first, "period_days": indicator.period_days,
+        "minimum_age_days": indicator.minimum_age_days,
+    }
 
 
 def quadrant_name(value: str, loyalty: str) -> str:
@@ -771,6 +815,9 @@ def _profile_faults(configuration: Configuration) -> Iterator[Fault]:
 def _override_faults(
     path: KeyPath, profile: Profile, configuration: Configuration
 ) -> Iterator[Fault]:
+    for name, measured in profile.indicators.items():
+        yield from _profile_indicator_faults((*path, "indicators", name), name, measured,
+                                             configuration)
     for name, override in profile.composites.items():
         where: KeyPath = (*path, "composites", name)
         base = configuration.composites.get(name)
@@ -785,6 +832,23 @@ def _override_faults(
         yield from _tier_faults((*path, "cuts", "tiers"), profile.cuts.tiers)
     if profile.cuts.matrix:
         yield from _matrix_faults((*path, "cuts", "matrix"), profile.cuts.matrix)
+
+
+def _profile_indicator_faults(
+    path: KeyPath, name: str, measured: ProfileIndicator, configuration: Configuration
+) -> Iterator[Fault]:
+    base = configuration.indicators.get(name)
+    if base is None:
+        yield path, unknown("indicator", name, list(configuration.indicators))
+        return
+    given = [option for option in ("window_days", "half_life_days")
+             if getattr(measured, option) is not None]
+    if not given:
+        yield path, "must give window_days or half_life_days, else leave it out"
+    rule = _RULES[base.kind]
+    for option in given:
+        if option not in rule.required + rule.optional:
+            yield (*path, option), f"does not belong to kind {base.kind} of {base.of}"
 
 
 def _cut_faults(path: KeyPath, cut: Cut) -> Iterator[Fault]:

@@ -56,7 +56,8 @@ def test_dbt_vars_of_the_default(default):
     assert list(crm) == [
         "time_zone", "base_currency", "fx_carry_days", "excluded_customer_types",
         "excluded_order_channels", "excluded_order_tags", "excluded_product_ids",
-        "excluded_product_categories", "population_days", "profiles", "indicators"]
+        "excluded_product_categories", "population_days", "profiles", "indicators",
+        "indicator_variants"]
     assert crm["excluded_customer_types"] == ["staff", "test"]
     assert crm["profiles"] == [{"name": "all", "customer_types": None}]
     by_name = {indicator["name"]: indicator for indicator in crm["indicators"]}
@@ -162,6 +163,26 @@ def test_profile_overrides_weights_and_cuts(tmp_path):
     assert configuration.dbt_vars()["crm"]["profiles"] == [
         {"name": "b2b", "customer_types": ["agency", "company"]},
         {"name": "all", "customer_types": None}]
+    stored = Configuration.from_canonical(configuration.canonical_text())
+    assert stored.with_texts_of(configuration) == configuration
+
+
+def test_profile_measures_indicators_by_its_own_windows(tmp_path):
+    more = """    indicators:
+      purchase_amount: {window_days: 730}
+      csat_answer: {half_life_days: 365}
+"""
+    configuration = load_configuration(written(tmp_path, changed(
+        PROFILES, B2B.format(more=more))))
+    assert configuration.indicator("b2b", "purchase_amount").window_days == 730
+    assert configuration.indicator("all", "purchase_amount").window_days == 365
+    assert configuration.indicator("b2b", "csat_answer").window_days == 365
+    assert configuration.decay_half_lives() == (90, 180, 365)
+    variants = configuration.dbt_vars()["crm"]["indicator_variants"]
+    assert [(one["profile"], one["variant_of"], one["name"], one["window_days"],
+             one["half_life_days"]) for one in variants] == [
+        ("b2b", "purchase_amount", "purchase_amount__b2b", 730, None),
+        ("b2b", "csat_answer", "csat_answer__b2b", 365, 365)]
     stored = Configuration.from_canonical(configuration.canonical_text())
     assert stored.with_texts_of(configuration) == configuration
 
@@ -315,6 +336,18 @@ FAULTS = {
         PROFILES, B2B.format(more="    composites: {crm_value: {parts: {retention: 1}}}\n"),
         "retention: 1", "profiles.0.composites.crm_value.parts.retention",
         "unknown part of crm_value"),
+    "profile of an unknown indicator": (
+        PROFILES, B2B.format(more="    indicators: {purchase_amont: {window_days: 9}}\n"),
+        "purchase_amont:", "profiles.0.indicators.purchase_amont",
+        "did you mean 'purchase_amount'"),
+    "profile indicator that says nothing": (
+        PROFILES, B2B.format(more="    indicators: {purchase_amount: {}}\n"),
+        "purchase_amount: {}", "profiles.0.indicators.purchase_amount",
+        "must give window_days or half_life_days"),
+    "profile option of another kind": (
+        PROFILES, B2B.format(more="    indicators: {purchase_amount: {half_life_days: 11}}\n"),
+        "half_life_days: 11", "profiles.0.indicators.purchase_amount.half_life_days",
+        "does not belong to kind sum"),
     "profile cuts": (
         PROFILES, B2B.format(
             more="    cuts:\n      tiers: {high: {score: 1}, medium: {score: 2}}\n"),

@@ -35,7 +35,7 @@ from dagster_project.settings import EXPECTATIONS
 
 CANDIDATE = dg.AssetKey(["publish", "candidate"])
 SCORES = [dg.AssetKey(["scoring", name])
-          for name in ("degree_scores", "crm_values", "quadrant_labels")]
+          for name in ("degree_scores", "crm_values", "quadrant_labels", "account_scores")]
 FACTS = [dg.AssetKey(["marts", name])
          for name in ("customer_features", "customer_identities", "reconciliation", "held_rows")]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.tables import REJECTED_ROWS_SHOWN
+from dagster_project.publish.account_tables import ACCOUNT_SCORES
 
 KEY = "UUID"
 SUM = "DECIMAL(38,4)"
@@ -275,7 +276,7 @@ PIPELINE_RUNS = Table(
 
 # Made by earlier stages in schema `night` of the build under the same name, and published as they
 # stand there, in the order of their keys.
-COPIED_TABLES = (CONTACTS_NOT_MERGED,)
+COPIED_TABLES = (CONTACTS_NOT_MERGED, ACCOUNT_SCORES)
 # Replaced by every publication whose D is not older than the current one.
 CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, *COPIED_TABLES,
                   STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)

@@ -9,8 +9,11 @@ from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.configuration import Configuration
 from dagster_project.customers.night import NightInputs
 from dagster_project.engine.interface import Engine
+from dagster_project.ingest.assets import column_schema
+from dagster_project.publish.account_tables import ACCOUNT_SCORES
 from dagster_project.publish.tables import SCORING_REFERENCE
 from dagster_project.resources import HomeResource, RunSession, require_inputs
+from dagster_project.scoring.accounts import account_members_query, roll_up
 from dagster_project.scoring.calibration import fit_reference
 from dagster_project.scoring.indicators import feature_columns
 from dagster_project.scoring.reference import Reference
@@ -135,6 +138,26 @@ def score_customers(context: dg.AssetExecutionContext,
                       "dagster/column_schema": _schema(name, configuration),
                       "customers": metadata[name]},
         )
+
+
+@dg.asset(
+    key=["scoring", "account_scores"], group_name="scoring", owners=OWNERS, kinds={"pandas"},
+    description=ACCOUNT_SCORES.grain,
+    deps=[FEATURES, REFERENCE, *(["scoring", name] for name in SCORE_ASSETS)],
+    partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN, code_version="1",
+    metadata={"dagster/column_schema": column_schema(ACCOUNT_SCORES)},
+)
+def account_scores(home: HomeResource) -> dg.MaterializeResult:
+    """The scores of companies, from those of their people."""
+    session = home.session
+    inputs = require_inputs(session)
+    configuration = session.configuration_of(inputs.config_hash)
+    members = session.engine.read_current("build", account_members_query())
+    frame = roll_up(members, load_reference(session.engine, inputs, "build"), configuration)
+    session.engine.replace_cells("build", ACCOUNT_SCORES, "night", frame)
+    return dg.MaterializeResult(metadata={
+        "dagster/row_count": len(frame), "is_published": False,
+        "customers": len(members)})
 
 
 def _schema(asset: str, configuration: Configuration) -> dg.TableSchema:

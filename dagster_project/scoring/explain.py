@@ -190,7 +190,7 @@ def _fact_line(
     value, score = _number(row[f"{name}__value"]), _number(row[f"{name}__score"])
     if value is None:
         return words["fact_missing"].format(label=label)
-    days = indicator.window_days
+    days = configuration.indicator(str(row["profile"]), name).window_days
     text = {
         "label": label,
         "value": _two(value),

@@ -171,7 +171,7 @@ def _indicator_columns(configuration: Configuration) -> Iterator[ScoreColumn]:
     for name, indicator in configuration.indicators.items():
         label = configuration.label(name)
         unit = currency if indicator.is_money else indicator.unit.en if indicator.unit else ""
-        window = f" in {indicator.window_days} days" if indicator.window_days else ""
+        window = _window_words(configuration, name)
         yield ScoreColumn(f"{name}__value", "value", "DOUBLE",
                           f"{_sentence(label)}{window}{f' ({unit})' if unit else ''}; NULL when "
                           "not measured.")
@@ -190,6 +190,18 @@ def _part_columns(configuration: Configuration) -> Iterator[ScoreColumn]:
                               f"Weight of {words} after parts without data are left out, 0-1.")
             yield ScoreColumn(f"{name}__{part}__contribution", "contribution", SCORE_TYPE,
                               f"Points that {words} contributes.")
+
+
+def _window_words(configuration: Configuration, name: str) -> str:
+    """` in 365 days`, and in which profiles it is another."""
+    days = configuration.indicators[name].window_days
+    others = ", ".join(
+        f"{indicator.window_days} in profile {profile}"
+        for profile, of_name, indicator in configuration.indicator_variants()
+        if of_name == name and indicator.window_days != days)
+    if not days:
+        return f" of all time ({others} days)" if others else ""
+    return f" in {days} days" + (f" ({others})" if others else "")
 
 
 def _sentence(label: str) -> str:

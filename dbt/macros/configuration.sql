@@ -17,7 +17,7 @@
             'excluded_order_tags': [], 'excluded_product_ids': [],
             'excluded_product_categories': [],
             'population_days': 365, 'profiles': [{'name': 'all', 'customer_types': none}],
-            'indicators': []
+            'indicators': [], 'indicator_variants': []
         } -%}
     {%- endif -%}
     {{ return(given[entry]) }}

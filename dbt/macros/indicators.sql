@@ -13,6 +13,11 @@
 
 {#- ------------------------------------------------------------------ what a pass gathers -#}
 
+{#- Everything that is gathered: the indicators, and those that a profile measures otherwise. -#}
+{% macro gathered_indicators() -%}
+    {{ return(crm('indicators') + crm('indicator_variants')) }}
+{%- endmacro %}
+
 {#- The pass that serves an indicator. -#}
 {% macro pass_of(indicator) -%}
     {%- if indicator.kind == 'active_share' -%}
@@ -33,7 +38,7 @@
         'attribute': adapter.dispatch('attribute_accumulators', 'crm')
     } -%}
     {%- set found = [] -%}
-    {%- for indicator in crm('indicators') -%}
+    {%- for indicator in gathered_indicators() -%}
         {%- if pass_of(indicator) == pass -%}
             {%- do found.extend(kinds[indicator.kind](indicator)) -%}
         {%- endif -%}
@@ -64,7 +69,7 @@
 {#- One row an age, one column a half-life that the pass uses. -#}
 {% macro decay_weights(pass) -%}
     {%- set half_lives = [] -%}
-    {%- for indicator in crm('indicators')
+    {%- for indicator in gathered_indicators()
         if indicator.half_life_days is not none and pass_of(indicator) == pass -%}
         {%- do half_lives.append(indicator.half_life_days) -%}
     {%- endfor %}
@@ -222,12 +227,30 @@
         'attribute': adapter.dispatch('attribute_value', 'crm')
     } -%}
     {%- for indicator in crm('indicators') %}
-    , cast({{ kinds[indicator.kind](indicator) }} as double) as {{ indicator.name }}__value
+    , cast({{ by_profile(indicator, kinds[indicator.kind]) }} as double)
+        as {{ indicator.name }}__value
     {%- if indicator.kind == 'mean_answer' %}
-    , cast(coalesce(answers.{{ indicator.name }}__weight, 0) as double) / 1000000
+    , cast(coalesce({{ by_profile(indicator, answers_weight) }}, 0) as double) / 1000000
         as {{ indicator.name }}__n
     {%- endif %}
     {%- endfor %}
+{%- endmacro %}
+
+{% macro answers_weight(indicator) -%}
+    {{ return('answers.' ~ indicator.name ~ '__weight') }}
+{%- endmacro %}
+
+{#- What `value` makes of an indicator, or of the variant that the customer's profile measures. -#}
+{% macro by_profile(indicator, value) -%}
+    {%- set variants = [] -%}
+    {%- for variant in crm('indicator_variants') if variant.variant_of == indicator.name -%}
+        {%- do variants.append('when (' ~ profile_of('attributes.customer_type') ~ ') = '
+            ~ text(variant.profile) ~ ' then ' ~ value(variant)) -%}
+    {%- endfor -%}
+    {%- if not variants -%}
+        {{ return(value(indicator)) }}
+    {%- endif -%}
+    {{ return('case ' ~ variants | join(' ') ~ ' else ' ~ value(indicator) ~ ' end') }}
 {%- endmacro %}
 
 {#- What a customer without a row gets: nothing measured, or measured and none. -#}

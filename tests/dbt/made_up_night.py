@@ -6,12 +6,12 @@ from datetime import date, datetime
 
 from builds import Row, configuration_vars, identity, indicator
 
-HALF_LIFE = 30
+HALF_LIFE, LONG_HALF_LIFE = 30, 60
 
 
-def weight(age_days: int) -> int:
-    """Weight in millionths of an event of that age, half-life 30 days."""
-    return int(1_000_000 * 2 ** (-age_days / HALF_LIFE) + 0.5)
+def weight(age_days: int, half_life: int = HALF_LIFE) -> int:
+    """Weight in millionths of an event of that age."""
+    return int(1_000_000 * 2 ** (-age_days / half_life) + 0.5)
 
 
 def order(order_id: str, customer: int | None, day: str, price: float, **more: object) -> Row:
@@ -89,6 +89,10 @@ ORDERS: list[Row] = [
     order("k2", 22, "2026-06-02", 50, cost=20, status="cancelled",
           cancelled_at=at("2026-06-03 06:00")),
     order("k3", 23, "2026-06-01", 100),
+    # 31: a company, whose profile counts amounts over two years and answers of all ages alike.
+    order("b1", 31, "2025-07-01", 1),
+    order("b2", 31, "2025-06-30", 2),
+    order("b3", 31, "2024-06-30", 4),
     # Nobody's.
     order("n", None, "2026-06-01", 11),
 ]
@@ -124,6 +128,8 @@ ANSWERS: list[Row] = [
     {"response_id": "s3", "identity_id": identity(25), "responded_at": at("2026-06-30 06:00"),
      "instrument": "ces", "score": 2, "scale_min": 1, "scale_max": 7,
      "direction": "lower_is_better"},
+    *({"response_id": f"s{day}", "identity_id": identity(31), "responded_at": at(f"{day} 06:00"),
+       "score": score} for day, score in [("2026-06-30", 5), ("2025-12-31", 1)]),
 ]
 
 CUSTOMERS: list[Row] = [
@@ -135,6 +141,7 @@ CUSTOMERS: list[Row] = [
     {"identity_id": identity(28), "customer_type": "company",
      "email_identity_id": identity(900)},
     {"identity_id": identity(29), "valid_from": date(2026, 8, 1), "city": "Ningbo"},
+    {"identity_id": identity(31), "customer_type": "company"},
     {"identity_id": identity(29), "valid_from": date(2026, 9, 1), "city": "Wuxi"},
 ]
 
@@ -151,8 +158,9 @@ NIGHT = {
          {"identity_id": identity(28), "customer_key": identity(28)}],
     "excluded_identities": [{"identity_id": identity(16), "rule": "list:marketplaces"}],
     "decay_weights": [
-        {"half_life_days": HALF_LIFE, "age_days": age, "weight_millionths": weight(age)}
-        for age in range(700)
+        {"half_life_days": half_life, "age_days": age,
+         "weight_millionths": weight(age, half_life)}
+        for half_life in (HALF_LIFE, LONG_HALF_LIFE) for age in range(21 * half_life)
     ],
 }
 
@@ -177,6 +185,13 @@ CRM = configuration_vars(
                   half_life_days=HALF_LIFE, window_days=365),
         indicator("ces", "mean_answer", "surveys", instrument="ces", absent="missing"),
         indicator("points", "attribute", "customers", column="loyalty points", absent="missing"),
+    ],
+    indicator_variants=[
+        {"profile": "b2b", "variant_of": "purchase_amount"} | indicator(
+            "purchase_amount__b2b", "sum", "orders", column="net_revenue", window_days=730),
+        {"profile": "b2b", "variant_of": "csat"} | indicator(
+            "csat__b2b", "mean_answer", "surveys", instrument="csat", absent="missing",
+            half_life_days=LONG_HALF_LIFE, window_days=365),
     ],
     excluded_customer_types=["staff"],
     excluded_order_channels=["internal"],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from builds import Build, Row, identity
-from made_up_night import CRM, NIGHT, RAW, weight
+from made_up_night import CRM, LONG_HALF_LIFE, NIGHT, RAW, weight
 
 from dagster_project.customers.dbt_arguments import dbt_arguments
 from dagster_project.engine.table import Table
@@ -135,6 +135,17 @@ def test_a_window_of_365_days_begins_364_days_before_d(customer: Customer) -> No
     # The very first purchase lies outside: the one inside is a repeat.
     assert (row["purchases__value"], row["repeats__value"]) == (1, 1)
     assert customer(13)["repeats__value"] == 3
+
+
+def test_a_profile_measures_by_its_own_window_and_half_life(customer: Customer) -> None:
+    row = customer(31)
+    assert row["profile"] == "b2b"
+    # The order of two years ago to the day lies outside of 730 days.
+    assert (row["purchase_amount__value"], row["net_revenue_amount"]) == (3, 7)
+    assert row["purchases__value"] == 1  # not stated otherwise
+    old = weight(181, LONG_HALF_LIFE)
+    assert row["csat__n"] == (1_000_000 + old) / 1_000_000
+    assert row["csat__value"] == pytest.approx(100 * 1_000_000 / (1_000_000 + old), abs=1e-9)
 
 
 def test_retention_is_the_share_of_periods_since_the_first_purchase(customer: Customer) -> None:

@@ -96,7 +96,8 @@ def _contributions_view() -> str:
 
 CANDIDATE_ROWS = (
     f"""insert into crm.customers
-    select {KEY}, 'all', 'person', NULL, 'East', 'Hangzhou', 'f', 1990, date '2025-01-01', 1,
+    select {KEY}, 'all', 'person', case when i in (1, 2) then 'A-1' end, 'East', 'Hangzhou', 'f',
+        1990, date '2025-01-01', 1,
         case when i <> 7 then date '2025-02-01' end, case when i <> 7 then date '2026-03-01' end,
         case when i = 7 then 0 when i = 6 then 1 else 3 end,
         case when i = 7 then 1 when i = 6 then 1 else 4 end,
@@ -113,6 +114,9 @@ CANDIDATE_ROWS = (
     select date '2026-03-31', kind, segment, count(*), count(*) / 8.0,
         sum(net_revenue_amount), 50, 50, 50, 50, 50
     from labelled join crm.customers using (customer_key) group by kind, segment""",
+    """insert into crm.account_scores values
+    ('A-1', date '2026-03-31', 'all', 2, 2, 300.75, 1, 7, 7, NULL, NULL, NULL, 5, 5, 'high',
+        'high_value_high_loyalty')""",
     f"insert into crm.customer_ids select {KEY}, 'shop', 'C-' || i from range({CUSTOMERS_N}) n(i)",
     """insert into crm.strategies
     select q, p, 'name', '名', 'traits', '特征', 'strategy', '策略'

@@ -75,6 +75,14 @@ CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
                             "where segment_kind = 'all'",),
     "segments_share_is_share": ("update crm.segment_kpis set customers_share = 50",),
     "segments_count_not_negative": ("update crm.segment_kpis set customers_n = -1",),
+    "accounts_columns": ("alter table crm.account_scores rename column tier to value_tier",),
+    "accounts_unique": ("insert into crm.account_scores from crm.account_scores",),
+    "accounts_coverage_is_share": ("update crm.account_scores set coverage_share = 1.5",),
+    "accounts_crm_value_in_range": ("update crm.account_scores set crm_value = 184",),
+    "accounts_tier_known": ("update crm.account_scores set tier = '1'",),
+    "accounts_quadrant_known": ("update crm.account_scores set quadrant = 'upper'",),
+    "accounts_add_up_to_their_customers": (
+        "update crm.account_scores set net_revenue_amount = 0.01",),
     "publication_present": ("delete from crm.publication",),
     "publication_columns": (
         "alter table crm.publication rename column as_of_date to business_date",),
