@@ -5,20 +5,21 @@ import dagster as dg
 from dagster_project.automation.jobs import JOBS
 from dagster_project.automation.schedules import SCHEDULES
 from dagster_project.automation.sensors import SENSORS
-from dagster_project.customers.assets import DBT_RESOURCE, build_customers, prepare_night
-from dagster_project.ingest.assets import load_landing
-from dagster_project.publish.assets import candidate, publish_candidate
+from dagster_project.customers import assets as customers
+from dagster_project.customers.assets import DBT_RESOURCE
+from dagster_project.ingest import assets as ingest
+from dagster_project.publish import assets as publish
 from dagster_project.quality.checks import gate
 from dagster_project.resources import HomeResource
-from dagster_project.scoring.assets import score_customers, scoring_reference
+from dagster_project.scoring import assets as scoring
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """The code location."""
     return dg.Definitions(
-        assets=[load_landing, prepare_night, build_customers, scoring_reference,
-                score_customers, candidate, publish_candidate],
+        # All that the rooms have, so that no asset can be forgotten here.
+        assets=dg.load_assets_from_modules([ingest, customers, scoring, publish]),
         asset_checks=[gate],
         jobs=JOBS,
         schedules=SCHEDULES,

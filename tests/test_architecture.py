@@ -130,6 +130,12 @@ def test_models_of_the_night_have_its_partition_and_facts_have_none(
         assert graph.get(dg.AssetKey(key)).partitions_def is None
 
 
+def test_every_asset_that_is_named_is_made(definitions: dg.Definitions) -> None:
+    """A dependency that nobody makes would be taken for an asset of somebody else's."""
+    graph = definitions.resolve_asset_graph()
+    assert [key for key in graph.get_all_asset_keys() if not graph.get(key).is_materializable] == []
+
+
 def test_a_range_of_nights_is_one_run_each(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     policies = {graph.get(key).backfill_policy for key in graph.get_all_asset_keys()
