@@ -475,6 +475,41 @@ def explain(
 
 
 @app.command()
+def preview(
+    context: typer.Context,
+    config: Annotated[Path, typer.Option(
+        "--config", metavar="FILE", help="Another crm.yaml.")],
+) -> None:
+    """Say what another crm.yaml would change, and how much hangs on each weight."""
+    from dagster_project.configuration import load_configuration
+    from dagster_project.engine.embedded import ModelsFailed
+    from dagster_project.engine.stores import StoreUnreadable
+    from dagster_project.engine.writer_lock import HomeBusy, writer_lock
+    from dagster_project.publish.preview import NothingPublished, preview_lines
+    from dagster_project.publish.preview import preview as preview_of
+
+    home = _ready_home(context)
+    if not config.is_file():
+        raise _fail(f"--config {config}: there is no such file; copy "
+                    f"{home.config / 'crm.yaml'} and change it", WRONG_INPUT)
+    try:
+        configuration = load_configuration(config)
+        with (
+            writer_lock(home.lock_file, purpose="crm-value preview",
+                        wait_seconds=home.settings.lock_wait_seconds,
+                        tell=lambda words: err.print(words, markup=False)),
+            _progress() as tell,
+        ):
+            seen = preview_of(home, configuration, tell)
+    except (ConfigurationError, NothingPublished) as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    except (HomeBusy, StoreUnreadable, ModelsFailed) as error:
+        raise _fail(str(error), NOT_FINISHED) from None
+    for line in preview_lines(seen):
+        out.print(line, markup=False)
+
+
+@app.command()
 def approve(
     context: typer.Context,
     candidate: Annotated[str, typer.Option(help="Candidate that was refused.")],

@@ -14,31 +14,21 @@ from packaging.version import Version
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
 from dagster_project.customers.dbt_project import dbt_executable, manifest_path
-from dagster_project.customers.merging import Tokens, left_out_identities, merges_of
+from dagster_project.customers.merging import Tokens
 from dagster_project.customers.night import (
     NightInputs,
     choose_inputs,
     repeated_publication,
     replay_inputs,
 )
-from dagster_project.customers.tables import (
-    CUSTOMER_MAP,
-    DECAY_WEIGHTS,
-    EXCLUDED_IDENTITIES,
-    IDENTITY_EDGES,
-    NIGHT_INPUTS,
-    NIGHT_TABLES,
-)
+from dagster_project.customers.preparation import night_frames
+from dagster_project.customers.tables import NIGHT_TABLES
 from dagster_project.ingest.assets import column_schema
 from dagster_project.ingest.tables import RAW_TABLES
 from dagster_project.publish.tables import CONTACTS_NOT_MERGED
 from dagster_project.quality.expectations_runner import warm_up
 from dagster_project.resources import HomeResource, RunSession, require_inputs
-from dagster_project.scoring.decay import decay_weights
 from dagster_project.settings import DBT_PROJECT, set_environment
-
-# After so many half-lives a weight is less than one millionth.
-HALF_LIVES_THAT_COUNT = 21
 
 
 class NightConfig(dg.Config):
@@ -73,22 +63,12 @@ def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
     inputs = _inputs(session, config)
     configuration = session.configuration_of(inputs.config_hash)
     tokens = Tokens(session.home.secret, session.home.sources)
-    merges = merges_of(session.engine, configuration, tokens, inputs.as_of_date,
-                       inputs.known_load_seq)
-    half_lives = configuration.decay_half_lives()
-    frames = {
-        NIGHT_INPUTS: inputs.to_frame(),
-        IDENTITY_EDGES: merges.edges,
-        CUSTOMER_MAP: merges.customer_map,
-        CONTACTS_NOT_MERGED: merges.not_merged,
-        DECAY_WEIGHTS: decay_weights(
-            half_lives, HALF_LIVES_THAT_COUNT * max(half_lives, default=1)),
-        EXCLUDED_IDENTITIES: left_out_identities(configuration, tokens),
-    }
+    frames = night_frames(session.engine, configuration, tokens, inputs)
+    not_merged = frames[CONTACTS_NOT_MERGED]
     session.candidate_id = inputs.candidate_id
-    if len(merges.not_merged):
+    if len(not_merged):
         context.log.warning(
-            f"{len(merges.not_merged)} contacts and ids join nobody, because too many customers "
+            f"{len(not_merged)} contacts and ids join nobody, because too many customers "
             f"share them; crm.{CONTACTS_NOT_MERGED.name} names them")
     for table, frame in frames.items():
         session.engine.replace_cells("build", table, "night", frame)

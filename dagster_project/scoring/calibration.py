@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -151,6 +151,23 @@ def fit_reference(
             reference.gap_days,
         )
         for name, reference in profiles.items()
+    })
+
+
+def refit_cuts(reference: Reference, features: Iterable[pd.DataFrame],
+               configuration: Configuration) -> Reference:
+    """The reference with the quantile cuts that a configuration of other weights would have.
+
+    Args:
+        reference: whose curves and means stay.
+        features: batches of `customer_features`, as `fit_reference` takes them.
+        configuration: other weights or cuts over the same indicators.
+    """
+    profiles = reference.profiles
+    shares = _score_counts(features, profiles, configuration)
+    return replace(reference, profiles={
+        name: replace(own, cuts=_cuts(name, shares, configuration))
+        for name, own in profiles.items()
     })
 
 
