@@ -11,17 +11,29 @@ from dagster_project.customers.night import NightInputs
 from dagster_project.engine.interface import Engine
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
+from dagster_project.publish.population_tables import POPULATION_FIGURES
 from dagster_project.publish.tables import SCORING_REFERENCE
 from dagster_project.resources import HomeResource, RunSession, require_inputs
 from dagster_project.scoring.accounts import account_members_query, roll_up
 from dagster_project.scoring.calibration import fit_reference
 from dagster_project.scoring.indicators import feature_columns
+from dagster_project.scoring.population import judged_answers, population_figures
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch, score_columns
 
 BATCH_ROWS = 250_000
 FEATURES = dg.AssetKey(["marts", "customer_features"])
 REFERENCE = dg.AssetKey(["scoring", "scoring_reference"])
+NEWEST_ANSWERS = dg.AssetKey(["marts", "newest_answers"])
+# Kind of segment -> what names a customer's segment. Labels are the plain ones of the night.
+SEGMENT_KINDS = {
+    "all": "'all'",
+    "quadrant": "scores.quadrant",
+    "tier": "scores.tier",
+    "lifecycle_stage": "scores.lifecycle_stage",
+    "region": "coalesce(features.region, 'unknown')",
+    "customer_type": "coalesce(features.customer_type, 'unknown')",
+}
 
 
 def features_query(configuration: Configuration, keys: str = "") -> str:
@@ -158,6 +170,77 @@ def account_scores(home: HomeResource) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={
         "dagster/row_count": len(frame), "is_published": False,
         "customers": len(members)})
+
+
+@dg.asset(
+    key=["scoring", "population_figures"], group_name="scoring", owners=OWNERS, kinds={"pandas"},
+    deps=[FEATURES, NEWEST_ANSWERS, *(dg.AssetKey(["scoring", name]) for name in SCORE_ASSETS)],
+    partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN, code_version="1",
+    metadata={"dagster/column_schema": column_schema(POPULATION_FIGURES),
+              "dagster/table_name": f"night.{POPULATION_FIGURES.name}"},
+)
+def population_figures_of_night(context: dg.AssetExecutionContext,
+                                home: HomeResource) -> dg.MaterializeResult:
+    """NPS, CSAT, CES, repeat purchases, retention, revenue and margin of each segment.
+
+    One row: one figure of one segment.
+    """
+    session = home.session
+    inputs = require_inputs(session)
+    rules = session.configuration_of(inputs.config_hash).population_figures
+    answers = session.engine.read_current("build", answers_query())
+    totals = session.engine.read_current("build", totals_query())
+    figures = population_figures(totals, answers, rules).assign(as_of_date=inputs.as_of_date)
+    columns = {column.name: column.type for column in POPULATION_FIGURES.columns}
+    rows = session.engine.write_frame("night.population_figures", columns, [figures])
+    of_nps = answers[(answers["segment_kind"] == "all") & (answers["instrument"] == "nps")]
+    other = of_nps[~judged_answers(of_nps)["is_on_nps_scale"]]["answers_n"].sum()
+    if other:
+        context.log.warning(f"{other} recommend answers are on a scale that does not end at 10 "
+                            f"or begins above 1; NPS is not defined on it and leaves them out")
+    return dg.MaterializeResult(metadata={
+        "dagster/row_count": rows, "is_published": False, "window_days": rules.window_days,
+        "figures": {status: int(n) for status, n in figures["status"].value_counts().items()},
+        "recommend_answers_on_other_scales": int(other),
+    })
+
+
+def _of_each_segment(measures: str, joined: str = "", groups: str = "") -> str:
+    """A query of measures by segment, over every kind; sums are of counts and decimals."""
+    selects = [
+        f"select '{kind}' as segment_kind, {segment} as segment{groups}, {measures} "
+        f"from night.customer_scores as scores "
+        f"inner join marts.customer_features as features "
+        f"on scores.customer_key = features.customer_key {joined} group by all"
+        for kind, segment in SEGMENT_KINDS.items()
+    ]
+    return " union all ".join(selects)
+
+
+def totals_query() -> str:
+    """Customers and money by segment, as `population_figures` takes them; money as text."""
+    bought, before = "features.window_purchases_n", "features.previous_window_purchases_n"
+    counts = {
+        "customers_n": "true", "buyers_n": f"{bought} > 0", "repeat_buyers_n": f"{bought} > 1",
+        "previous_buyers_n": f"{before} > 0", "kept_buyers_n": f"{before} > 0 and {bought} > 0",
+        "revenue_n": "features.window_net_revenue_amount is not null",
+        "margin_n": "features.window_margin_amount is not null",
+    }
+    measures = [f"count(case when {condition} then 1 end) as {name}"
+                for name, condition in counts.items()]
+    measures += [f"cast(sum(features.window_{name}_amount) as varchar) as {name}"
+                 for name in ("net_revenue", "margin")]
+    return _of_each_segment(", ".join(measures))
+
+
+def answers_query() -> str:
+    """Customers by segment and by their newest answer to each instrument."""
+    answer = "".join(f", answers.{name}" for name in (
+        "instrument", "score", "scale_min", "scale_max", "direction"))
+    return _of_each_segment(
+        "count(*) as answers_n", groups=answer,
+        joined="inner join marts.newest_answers as answers "
+               "on scores.customer_key = answers.customer_key")
 
 
 def _schema(asset: str, configuration: Configuration) -> dg.TableSchema:
