@@ -99,6 +99,12 @@ def test_nps_intervals_cover_95_percent_of_10_000_drawn_samples(p: float, d: flo
     assert samples_n[is_covered].sum() / 10_000 == pytest.approx(0.95, abs=0.01)
 
 
+def test_the_nps_interval_is_tangos_of_a_published_example() -> None:
+    """1 and 7 of 21 pairs differ (Fagerland, Lydersen, Laake 2014, Statistics in Medicine 33)."""
+    estimate = nps([1], [7], [21])
+    assert (round(estimate.low[0], 1), round(estimate.high[0], 1)) == (-51.7, -2.6)
+
+
 @pytest.mark.parametrize("n", [1, 2, 10, 37])
 def test_nps_intervals_hold_their_value_for_every_sample_of_a_size(n: int) -> None:
     pairs = np.array([(up, down) for up in range(n + 1) for down in range(n + 1 - up)])
