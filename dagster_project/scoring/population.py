@@ -2,7 +2,7 @@
 
 Here belong the figures of many customers, their intervals, and which of them are too few to be
 shown. What one customer answered or bought is a score (`score.py`); which customers make a
-segment, and their counts, come from the engine (`assets.py`).
+segment, and how they are counted, stands in `segments.py`.
 
 Every figure is made of counts by segment, so neither the order of customers nor that of batches
 matters. Money comes and goes as text: it is exact and is not computed with here.
