@@ -338,6 +338,20 @@ class Accounts(_Model):
     rule: Literal["spend_weighted_mean", "mean", "highest"] = "spend_weighted_mean"
 
 
+class PopulationFigures(_Model):
+    """Figures of all customers and of segments, such as NPS and retention.
+
+    Attributes:
+        window_days: the days that count, ending with the date of the night.
+        minimum_n: a figure of fewer customers is not shown.
+        few_n: a figure of fewer customers is shown and marked.
+    """
+
+    window_days: Days = 365
+    minimum_n: Annotated[int, Field(ge=2, le=10_000)] = 10
+    few_n: Annotated[int, Field(ge=2, le=10_000)] = 30
+
+
 class Configuration(_Model):
     """The checked content of `config/crm.yaml`."""
 
@@ -345,6 +359,7 @@ class Configuration(_Model):
     exclude: Exclude = Exclude()
     identities: Identities = Identities()
     population_days: Days = 365
+    population_figures: PopulationFigures = PopulationFigures()
     min_coverage: Annotated[Number, Field(ge=0, le=1, decimal_places=WEIGHT_DECIMALS)] = Decimal(
         "0.5"
     )
@@ -484,6 +499,7 @@ class Configuration(_Model):
             "excluded_product_ids": list(self.exclude.orders.product_ids),
             "excluded_product_categories": list(self.exclude.orders.product_categories),
             "population_days": self.population_days,
+            "figure_window_days": self.population_figures.window_days,
             "profiles": [
                 {"name": profile.name,
                  "customer_types": None if profile.customer_types is None
@@ -609,6 +625,12 @@ def _broken_rules(configuration: Configuration) -> Iterator[Fault]:
         yield from _score_faults((*path, "score"), indicator)
     yield from _composite_faults(configuration)
     yield from _profile_faults(configuration)
+    figures = configuration.population_figures
+    if figures.few_n < figures.minimum_n:
+        yield ("population_figures", "few_n"), (
+            f"is {figures.few_n}, must be at least minimum_n ({figures.minimum_n}): what is too "
+            "few to be shown cannot be shown as few"
+        )
     yield from _tier_faults(("tiers",), configuration.tiers)
     yield from _matrix_faults(("matrix",), configuration.matrix)
     yield from _cell_faults(configuration.matrix)

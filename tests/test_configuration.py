@@ -56,8 +56,8 @@ def test_dbt_vars_of_the_default(default):
     assert list(crm) == [
         "time_zone", "base_currency", "fx_carry_days", "excluded_customer_types",
         "excluded_order_channels", "excluded_order_tags", "excluded_product_ids",
-        "excluded_product_categories", "population_days", "profiles", "indicators",
-        "indicator_variants"]
+        "excluded_product_categories", "population_days", "figure_window_days", "profiles",
+        "indicators", "indicator_variants"]
     assert crm["excluded_customer_types"] == ["staff", "test"]
     assert crm["profiles"] == [{"name": "all", "customer_types": None}]
     by_name = {indicator["name"]: indicator for indicator in crm["indicators"]}
@@ -97,6 +97,7 @@ def test_words_do_not_touch_the_hash(tmp_path, default):
 @pytest.mark.parametrize(("old", "new"), [
     ("population_days: 365", "population_days: 366"),
     ("min_coverage: 0.5", "min_coverage: 0.4"),
+    ("few_n: 30", "few_n: 40"),
     ("types: [staff, test]", "types: [staff]"),
     ("high: {quantile: 0.8}", "high: {quantile: 0.9}"),
     ("points: [[0, 100], [1, 40], [3, 0]]", "points: [[0, 100], [1, 50], [3, 0]]"),
@@ -213,6 +214,9 @@ FAULTS = {
     "no truth value for a number": (
         "population_days: 365", "population_days: true", "days: true",
         "population_days", "valid integer"),
+    "a figure that is hidden before it is few": (
+        "few_n: 30", "few_n: 5", "few_n: 5",
+        "population_figures.few_n", "at least minimum_n (10)"),
     "coverage": (
         "min_coverage: 0.5", "min_coverage: 50", "min_coverage: 50",
         "min_coverage", "less than or equal to 1"),

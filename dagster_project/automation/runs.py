@@ -23,6 +23,7 @@ STEP_WORDS = {
     "load_landing": "loading exports", "prepare_night": "choosing the night's inputs",
     "scoring__scoring_reference": "finding the reference",
     "build_customers": "building customer tables", "score_customers": "scoring customers",
+    "scoring__population_figures": "figures of segments",
     "publish__candidate": "staging the candidate", "gate": "auditing the candidate",
     "publish_candidate": "publishing",
 }

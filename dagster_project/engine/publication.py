@@ -22,6 +22,7 @@ from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.quarantine import shown_rejected_rows
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.engine.table import Table
+from dagster_project.publish.population_tables import POPULATION_FIGURE_HISTORY
 from dagster_project.publish.tables import (
     COPIED_TABLES,
     CURRENT_TABLES,
@@ -269,11 +270,12 @@ def _add_history(connection: duckdb.DuckDBPyConnection, content: CandidateConten
     """Drop the nights that fall out, append this one."""
     row = connection.execute("select max(as_of_date) from publication").fetchone()
     assert row is not None
-    connection.execute(
-        "delete from customer_score_history "
-        "where as_of_date <= ? - cast(? as integer) and as_of_date <> last_day(as_of_date)",
-        [row[0], content.daily_history_nights],
-    )
+    for table in (CUSTOMER_SCORE_HISTORY, POPULATION_FIGURE_HISTORY):
+        connection.execute(
+            f"delete from {table.name} "
+            "where as_of_date <= ? - cast(? as integer) and as_of_date <> last_day(as_of_date)",
+            [row[0], content.daily_history_nights],
+        )
     given = {"customer_key", "as_of_date", "tier", "quadrant", "lifecycle_stage"}
     own = {"revision": publication["revision"], "publication_id": publication["publication_id"]}
     columns = ", ".join(
@@ -284,6 +286,11 @@ def _add_history(connection: duckdb.DuckDBPyConnection, content: CandidateConten
     )
     connection.execute(f"insert into customer_score_history select {columns} "
                        f"from build.night.customer_scores order by customer_key")
+    figures = ", ".join(str(own.get(name, name))
+                        for name in POPULATION_FIGURE_HISTORY.column_names)
+    connection.execute(f"insert into population_figure_history select {figures} "
+                       f"from build.night.population_figures "
+                       f"order by segment_kind, segment, figure")
 
 
 def _add_key_changes(connection: duckdb.DuckDBPyConnection, content: CandidateContent,

@@ -36,6 +36,7 @@ from dagster_project.settings import EXPECTATIONS
 CANDIDATE = dg.AssetKey(["publish", "candidate"])
 SCORES = [dg.AssetKey(["scoring", name])
           for name in ("degree_scores", "crm_values", "quadrant_labels", "account_scores")]
+FIGURES = dg.AssetKey(["scoring", "population_figures"])
 FACTS = [dg.AssetKey(["marts", name])
          for name in ("customer_features", "customer_identities", "reconciliation", "held_rows")]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
@@ -45,7 +46,7 @@ PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
 @dg.asset(
     key=CANDIDATE, group_name="publish", owners=OWNERS, kinds={"duckdb"},
-    deps=[*SCORES, *FACTS], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
+    deps=[*SCORES, FIGURES, *FACTS], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
 )
 def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """The file that is to be published, beside the last publication. Not published yet."""

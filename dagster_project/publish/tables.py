@@ -12,6 +12,10 @@ from __future__ import annotations
 from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.tables import REJECTED_ROWS_SHOWN
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
+from dagster_project.publish.population_tables import (
+    POPULATION_FIGURE_HISTORY,
+    POPULATION_FIGURES,
+)
 
 KEY = "UUID"
 SUM = "DECIMAL(38,4)"
@@ -276,12 +280,12 @@ PIPELINE_RUNS = Table(
 
 # Made by earlier stages in schema `night` of the build under the same name, and published as they
 # stand there, in the order of their keys.
-COPIED_TABLES = (CONTACTS_NOT_MERGED, ACCOUNT_SCORES)
+COPIED_TABLES = (CONTACTS_NOT_MERGED, ACCOUNT_SCORES, POPULATION_FIGURES)
 # Replaced by every publication whose D is not older than the current one.
 CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, *COPIED_TABLES,
                   STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
 # Grown by every publication.
-HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, CUSTOMER_KEY_CHANGES, SCORING_REFERENCE,
-                  CONFIGURATIONS, PUBLICATION)
+HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, POPULATION_FIGURE_HISTORY, CUSTOMER_KEY_CHANGES,
+                  SCORING_REFERENCE, CONFIGURATIONS, PUBLICATION)
 # Records of runs: they differ between two runs over the same six inputs.
 RUN_TABLES = (QUALITY_RESULTS, PIPELINE_RUNS)

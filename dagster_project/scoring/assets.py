@@ -11,17 +11,21 @@ from dagster_project.customers.night import NightInputs
 from dagster_project.engine.interface import Engine
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
+from dagster_project.publish.population_tables import POPULATION_FIGURES
 from dagster_project.publish.tables import SCORING_REFERENCE
 from dagster_project.resources import HomeResource, RunSession, require_inputs
 from dagster_project.scoring.accounts import account_members_query, roll_up
 from dagster_project.scoring.calibration import fit_reference
 from dagster_project.scoring.indicators import feature_columns
+from dagster_project.scoring.population import judged_answers, population_figures
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch, score_columns
+from dagster_project.scoring.segments import answers_query, totals_query
 
 BATCH_ROWS = 250_000
 FEATURES = dg.AssetKey(["marts", "customer_features"])
 REFERENCE = dg.AssetKey(["scoring", "scoring_reference"])
+NEWEST_ANSWERS = dg.AssetKey(["marts", "newest_answers"])
 
 
 def features_query(configuration: Configuration, keys: str = "") -> str:
@@ -158,6 +162,39 @@ def account_scores(home: HomeResource) -> dg.MaterializeResult:
     return dg.MaterializeResult(metadata={
         "dagster/row_count": len(frame), "is_published": False,
         "customers": len(members)})
+
+
+@dg.asset(
+    key=["scoring", "population_figures"], group_name="scoring", owners=OWNERS, kinds={"pandas"},
+    deps=[FEATURES, NEWEST_ANSWERS, *(dg.AssetKey(["scoring", name]) for name in SCORE_ASSETS)],
+    partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN, code_version="1",
+    metadata={"dagster/column_schema": column_schema(POPULATION_FIGURES),
+              "dagster/table_name": f"night.{POPULATION_FIGURES.name}"},
+)
+def population_figures_of_night(context: dg.AssetExecutionContext,
+                                home: HomeResource) -> dg.MaterializeResult:
+    """NPS, CSAT, CES, repeat purchases, retention, revenue and margin of each segment.
+
+    One row: one figure of one segment.
+    """
+    session = home.session
+    inputs = require_inputs(session)
+    rules = session.configuration_of(inputs.config_hash).population_figures
+    answers = session.engine.read_current("build", answers_query())
+    totals = session.engine.read_current("build", totals_query())
+    figures = population_figures(totals, answers, rules).assign(as_of_date=inputs.as_of_date)
+    columns = {column.name: column.type for column in POPULATION_FIGURES.columns}
+    rows = session.engine.write_frame("night.population_figures", columns, [figures])
+    of_nps = answers[(answers["segment_kind"] == "all") & (answers["instrument"] == "nps")]
+    other = of_nps[~judged_answers(of_nps)["is_on_nps_scale"]]["answers_n"].sum()
+    if other:
+        context.log.warning(f"{other} recommend answers are on a scale that does not end at 10 "
+                            f"or begins above 1; NPS is not defined on it and leaves them out")
+    return dg.MaterializeResult(metadata={
+        "dagster/row_count": rows, "is_published": False, "window_days": rules.window_days,
+        "figures": {status: int(n) for status, n in figures["status"].value_counts().items()},
+        "recommend_answers_on_other_scales": int(other),
+    })
 
 
 def _schema(asset: str, configuration: Configuration) -> dg.TableSchema:

@@ -16,7 +16,8 @@
             'excluded_customer_types': [], 'excluded_order_channels': [],
             'excluded_order_tags': [], 'excluded_product_ids': [],
             'excluded_product_categories': [],
-            'population_days': 365, 'profiles': [{'name': 'all', 'customer_types': none}],
+            'population_days': 365, 'figure_window_days': 365,
+            'profiles': [{'name': 'all', 'customer_types': none}],
             'indicators': [], 'indicator_variants': []
         } -%}
     {%- endif -%}

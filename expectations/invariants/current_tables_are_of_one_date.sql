@@ -12,6 +12,9 @@ with dates as (
     union all
     select distinct 'segment_kpis' as table_name, as_of_date
     from crm.segment_kpis
+    union all
+    select distinct 'population_figures' as table_name, as_of_date
+    from crm.population_figures
 )
 
 select dates.table_name, dates.as_of_date, publication.as_of_date as current_as_of_date

@@ -100,3 +100,32 @@ def test_required_columns_are_filled_and_keys_unique(home: TrialHome, table: Tab
         keys = ", ".join(table.key)
         assert home.query(f"select {keys} from crm.{table.name} group by {keys} "
                           "having count(*) > 1") == []
+
+
+def test_population_figures_are_those_of_the_customers(home: TrialHome) -> None:
+    """Counted here from indicators of the same window, by another path than the figures."""
+    [figures] = home.query(
+        "pivot (from crm.population_figures where segment_kind = 'all') on figure "
+        "using max(value) as value, max(n) as n group by as_of_date")
+    [whole] = home.query(
+        "select count(*) as customers, sum(purchase_amount__value) as net_revenue, "
+        "count(case when purchase_frequency__value > 0 then 1 end) as buyers, "
+        "count(case when purchase_frequency__value > 1 then 1 end) as repeat_buyers, "
+        "sum(profit_contribution__value) as margin, count(profit_contribution__value) as margins, "
+        "count(recommend_answer__value) as nps, count(csat_answer__value) as csat "
+        "from crm.customer_scores")
+    assert figures["customers_value"] == figures["net_revenue_n"] == whole["customers"]
+    assert float(figures["net_revenue_value"]) == pytest.approx(whole["net_revenue"])
+    assert float(figures["margin_value"]) == pytest.approx(whole["margin"])
+    assert figures["margin_n"] == whole["margins"]
+    assert figures["repeat_purchase_rate_n"] == whole["buyers"]
+    assert float(figures["repeat_purchase_rate_value"]) == pytest.approx(
+        whole["repeat_buyers"] / whole["buyers"], abs=1e-6)
+    assert (figures["nps_n"], figures["csat_top_box_n"]) == (whole["nps"], whole["csat"])
+
+
+def test_figures_of_both_nights_stand_in_history(home: TrialHome) -> None:
+    assert home.query(
+        "select publication_id, count(*) > 50 as is_filled from crm.population_figure_history "
+        "group by publication_id order by publication_id") == [
+            {"publication_id": 1, "is_filled": True}, {"publication_id": 2, "is_filled": True}]

@@ -117,6 +117,34 @@ CANDIDATE_ROWS = (
     """insert into crm.account_scores values
     ('A-1', date '2026-03-31', 'all', 2, 2, 300.75, 1, 7, 7, NULL, NULL, NULL, 5, 5, 'high',
         'high_value_high_loyalty')""",
+    """insert into crm.population_figures
+    with labelled as (
+        select 'all' as kind, 'all' as segment, customer_key from crm.customer_scores
+        union all select 'quadrant', quadrant, customer_key from crm.customer_scores
+        union all select 'tier', tier, customer_key from crm.customer_scores
+        union all select 'lifecycle_stage', lifecycle_stage, customer_key from crm.customer_scores
+        union all select 'region', region, customer_key from crm.customers
+        union all select 'customer_type', customer_type, customer_key from crm.customers
+    ),
+    counted as (
+        select kind, segment, count(*) as n, sum(net_revenue_amount) as amount
+        from labelled join crm.customers using (customer_key) group by kind, segment
+    ),
+    estimates(figure, value, standard_error, low, high, n, status) as (
+        values ('nps', 30, 15, -2, 55, 32, 'ok'), ('csat_top_box', 0.8, 0.1, 0.6, 0.9, 12, 'few'),
+            ('ces_mean', NULL, NULL, NULL, NULL, 9, 'suppressed'),
+            ('ces_easy', NULL, NULL, NULL, NULL, 9, 'suppressed'),
+            ('repeat_purchase_rate', 1, 0, 0.9, 1, 40, 'ok'),
+            ('retention', 0.25, 0.06, 0.15, 0.4, 40, 'ok')
+    )
+    select date '2026-03-31', kind, segment, figure, value, standard_error, low, high,
+        estimates.n, status
+    from counted, estimates
+    union all
+    select date '2026-03-31', kind, segment, figure,
+        case figure when 'customers' then n when 'margin' then 0 else amount end,
+        NULL, NULL, NULL, n, 'ok'
+    from counted, (values ('customers'), ('net_revenue'), ('margin')) as totals(figure)""",
     f"insert into crm.customer_ids select {KEY}, 'shop', 'C-' || i from range({CUSTOMERS_N}) n(i)",
     """insert into crm.strategies
     select q, p, 'name', '名', 'traits', '特征', 'strategy', '策略'
@@ -139,6 +167,8 @@ CANDIDATE_ROWS = (
         round(satisfaction_score::decimal(9, 4), 2), NULL, NULL, NULL, 1, 1,
         tier, quadrant, lifecycle_stage
     from crm.customer_scores, crm.publication as p""",
+    """insert into crm.population_figure_history
+    select f.as_of_date, 1, 2, f.* exclude (as_of_date) from crm.population_figures as f""",
     """insert into crm.scoring_reference values
     ('ref', date '2026-01-01', 1, 'conf', 'all', 'curve', 'csat', 0, 0, 0)""",
     "insert into crm.configurations values ('conf', 1, '{}')",

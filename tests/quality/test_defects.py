@@ -83,6 +83,37 @@ CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
     "accounts_quadrant_known": ("update crm.account_scores set quadrant = 'upper'",),
     "accounts_add_up_to_their_customers": (
         "update crm.account_scores set net_revenue_amount = 0.01",),
+    "figures_present": ("delete from crm.population_figures",),
+    "figures_columns": ("alter table crm.population_figures rename column low to lower_end",),
+    "figures_unique": ("insert into crm.population_figures from crm.population_figures "
+                       "where segment_kind = 'all' and figure = 'nps'",),
+    "figures_kind_known": ("update crm.population_figures set segment_kind = 'total' "
+                           "where segment_kind = 'all'",),
+    "figures_name_known": ("update crm.population_figures set figure = 'net_promoter' "
+                           "where figure = 'nps'",),
+    "figures_status_known": ("update crm.population_figures set status = 'hidden' "
+                             "where status = 'suppressed'",),
+    "figures_count_not_negative": ("update crm.population_figures set n = -1",),
+    "figures_of_a_kind_are_of_all_customers": (
+        "update crm.population_figures set value = value + 1 "
+        "where figure = 'customers' and segment = 'high'",),
+    "figures_of_a_kind_add_up_to_all_money": (
+        "update crm.population_figures set value = value + 0.0001 "
+        "where figure = 'net_revenue' and segment_kind = 'region'",),
+    "every_segment_has_every_figure": (
+        "delete from crm.population_figures where figure = 'margin' and segment = 'low'",),
+    "suppressed_figures_show_nothing": (
+        "update crm.population_figures set value = 50 "
+        "where figure = 'ces_mean' and segment_kind = 'all'",),
+    "figures_within_their_interval_and_range": (
+        "update crm.population_figures set high = 0.01 "
+        "where figure = 'retention' and segment_kind = 'all'",),
+    "fewer_customers_are_never_shown_more": (
+        "update crm.population_figures set n = 3 "
+        "where figure = 'retention' and segment_kind = 'all'",),
+    "figure_history_repeats_the_current_figures": (
+        "update crm.population_figure_history set value = value + 1 "
+        "where figure = 'nps' and segment_kind = 'all'",),
     "publication_present": ("delete from crm.publication",),
     "publication_columns": (
         "alter table crm.publication rename column as_of_date to business_date",),

@@ -38,6 +38,12 @@ as_of as (
     select
         events.*,
         inputs.as_of_date,
+        events.event_date > {{ add_days('inputs.as_of_date', '-' ~ crm('figure_window_days')) }}
+            as is_in_window,
+        events.event_date > {{ add_days(
+            add_days('inputs.as_of_date', '-' ~ crm('figure_window_days')),
+            '-' ~ crm('figure_window_days')
+        ) }} as is_in_either_window,
         weights.*
     from events
     inner join {{ ref('stg_night__inputs') }} as inputs
@@ -55,7 +61,25 @@ select
     cast(sum(amount) as decimal(38, 4)) as net_revenue_amount,
     cast(sum(case when kind = 'refund' then -amount else 0 end) as decimal(38, 4))
         as refund_amount,
-    max(event_date) as last_event_date
+    max(event_date) as last_event_date,
+    cast(sum(case when is_in_window and is_purchase then 1 else 0 end) as integer)
+        as window_purchases_n,
+    cast(
+        sum(case when is_in_either_window and not is_in_window and is_purchase then 1 else 0 end)
+        as integer
+    ) as previous_window_purchases_n,
+    cast(sum(case when is_in_window then amount else 0 end) as decimal(38, 4))
+        as window_net_revenue_amount,
+    cast(
+        sum(
+            case
+                when is_in_window and is_costed then amount - cost_amount - shipping_amount
+                else 0
+            end
+        ) as decimal(38, 4)
+    ) as window_margin_amount,
+    cast(sum(case when is_in_window and is_purchase and is_costed then 1 else 0 end) as integer)
+        as window_costed_purchases_n
     {{ accumulate('orders') }}
 from as_of
 group by customer_key

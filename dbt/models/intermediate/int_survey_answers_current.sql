@@ -10,6 +10,7 @@ select
     response_id,
     instrument,
     identity_id,
+    responded_at,
     responded_date,
     score,
     scale_min,

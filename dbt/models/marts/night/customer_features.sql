@@ -38,6 +38,26 @@ select
     cast(coalesce(orders.net_revenue_amount, 0) as decimal(38, 4)) as net_revenue_amount,
     cast(coalesce(orders.refund_amount, 0) as decimal(38, 4)) as refund_amount,
     days.median_gap_days,
+    coalesce(orders.window_purchases_n, 0) as window_purchases_n,
+    coalesce(orders.previous_window_purchases_n, 0) as previous_window_purchases_n,
+    cast(
+        case
+            when first_dates.first_orders_date <= base.as_of_date
+                then coalesce(orders.window_net_revenue_amount, 0)
+        end as decimal(38, 4)
+    ) as window_net_revenue_amount,
+    -- Purchases of unknown cost do not make a margin of zero.
+    cast(
+        case
+            when
+                first_dates.first_cost_date <= base.as_of_date
+                and (
+                    coalesce(orders.window_purchases_n, 0) = 0
+                    or orders.window_costed_purchases_n > 0
+                )
+                then coalesce(orders.window_margin_amount, 0)
+        end as decimal(38, 4)
+    ) as window_margin_amount,
     cast(coalesce(interactions.interactions_n, 0) as bigint) as interactions_n,
     interactions.last_interaction_date,
     coalesce(answers.survey_answers_n, 0) as survey_answers_n,
