@@ -26,6 +26,7 @@ from dagster_project.engine.publication import (
     switch,
 )
 from dagster_project.ingest.assets import column_schema
+from dagster_project.publish.lifetime_tables import LIFETIME_TABLES
 from dagster_project.publish.publications import file_of
 from dagster_project.publish.tables import CURRENT_TABLES, HISTORY_TABLES, RUN_TABLES
 from dagster_project.quality.approval import read_approval, suite_hash, verify_approval
@@ -35,7 +36,8 @@ from dagster_project.settings import EXPECTATIONS
 
 CANDIDATE = dg.AssetKey(["publish", "candidate"])
 SCORES = [dg.AssetKey(["scoring", name])
-          for name in ("degree_scores", "crm_values", "quadrant_labels", "account_scores")]
+          for name in ("degree_scores", "crm_values", "quadrant_labels", "account_scores",
+                       *(table.name for table in LIFETIME_TABLES))]
 FACTS = [dg.AssetKey(["marts", name])
          for name in ("customer_features", "customer_identities", "reconciliation", "held_rows")]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
