@@ -50,7 +50,8 @@ def churn_warnings(batches: Iterable[pd.DataFrame], configuration: Configuration
     named = kept[0] if kept else pd.DataFrame()
     rows = [_warning(rank, row, configuration)
             for rank, row in enumerate(_records(named), start=1)]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    # Python's own values, so that a column without any number is no other kind of column.
+    frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     frame.attrs["customers_n"] = found
     return frame
 
