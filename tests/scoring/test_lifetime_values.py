@@ -193,7 +193,8 @@ def test_bg_nbd_leaves_the_chance_of_one_time_buyers_open(
     assert found["expected_margin_amount"].notna().all()
 
 
-@pytest.mark.parametrize(("own", "population", "silence", "gap", "source", "next_date", "overdue"), [
+@pytest.mark.parametrize(
+    ("own", "population", "silence", "gap", "source", "next_date", "overdue"), [
     (20.5, 30.0, 25, 20.5, "own", datetime.date(2026, 1, 27), 4),
     (np.nan, 30.0, 10, 30.0, "population", datetime.date(2026, 2, 20), 0),
     (np.nan, np.nan, 10, None, None, None, None),

@@ -1,4 +1,4 @@
-"""Gamma-Gamma: gradient, order, and expected margins that stay between one's own and that of all."""
+"""Gamma-Gamma: gradient, order, and margins that stay between one's own mean and that of all."""
 
 from __future__ import annotations
 
