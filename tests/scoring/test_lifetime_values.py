@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -109,6 +110,7 @@ def test_every_customer_has_a_valid_number_or_a_reason(
 def test_a_reference_comes_back_from_its_rows() -> None:
     for models in (
         MODELS, LifetimeReference(),
+        replace(MODELS, is_weakly_held=True),
         LifetimeReference(PurchaseModel("bg_nbd", 0.243, 30.9, 0.793, 2.426), None,
                           Shortfall("too_few_buyers", 120, 500),
                           Shortfall("too_few_margins", 0, 500)),
@@ -179,6 +181,24 @@ def test_a_small_profile_borrows_the_models_of_all(
     assert found["profile"].tolist() == ["all"] * 700 + ["b2b"] * 40
     borrows = found["reasons"].fillna("").str.contains("purchase_model_of_all")
     assert found.loc[borrows, "profile"].tolist() == ["b2b"] * 40
+
+
+def test_where_nobody_leaves_a_weak_prior_settles_the_model(
+    default_configuration: Configuration
+) -> None:
+    random = np.random.default_rng(8)
+    age = random.integers(100, 400, 800)
+    repeats = random.poisson(random.gamma(1, 1 / 60, 800) * age)
+    recency = np.where(repeats > 0, np.maximum(
+        repeats, age * random.random(800) ** (1 / np.maximum(repeats, 1))).astype(int), 0)
+    rows = buyers(800, 1).assign(purchase_days_n=repeats + 1, recency_days=recency,
+                                 age_days=np.maximum(age, recency))
+    models = fit_lifetime_models([rows], default_configuration)["all"]
+    assert models.is_weakly_held and models.purchase_shortfall is None
+    found = lifetime_values(rows, reference_of(models), default_configuration, D)
+    assert (found["method"] == "mbg_nbd").all()
+    assert found["p_alive"].median() > 0.95
+    assert found["expected_purchases"].gt(0).all()
 
 
 def test_bg_nbd_leaves_the_chance_of_one_time_buyers_open(

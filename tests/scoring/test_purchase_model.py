@@ -104,6 +104,14 @@ def test_equal_customers_have_no_best_parameters() -> None:
     assert not fit_purchase_model("mbg_nbd", same).is_converged
 
 
+def test_a_prior_hardly_moves_what_the_data_say() -> None:
+    found = simulated(5_000, 11)
+    free, held = (fit_purchase_model("mbg_nbd", found, has_prior=has) for has in (False, True))
+    assert free.is_converged and held.is_converged and held != free
+    likely, _ = log_likelihood("mbg_nbd", found)(np.log(held.parameters))
+    assert 0 <= found.total * (free.log_likelihood - likely) < 0.1
+
+
 @pytest.mark.parametrize("name", NAMES)
 @given(parameters=PARAMETERS, customers=summaries())
 @settings(max_examples=60, deadline=None)

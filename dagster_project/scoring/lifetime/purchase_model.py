@@ -39,6 +39,7 @@ PARAMETERS = ("r", "alpha", "a", "b")
 
 # Of r, alpha (unit of time), a, b.
 BOUNDS = ((1e-4, 1e4), (1e-4, 1e6), (1e-4, 1e4), (1e-4, 1e5))
+PRIOR_SPREAD = 1.5
 _STARTS = ((1.0, 1.0, 1.0, 1.0), (0.3, 0.3, 0.5, 2.0), (2.0, 4.0, 0.2, 4.0))
 # Gauss-Jacobi points of an integral over the chance to leave.
 _POINTS = 48
@@ -148,14 +149,34 @@ def log_likelihood(name: PurchaseModelName, summaries: PurchaseSummaries) -> Lik
     return mean
 
 
-def fit_purchase_model(name: PurchaseModelName, summaries: PurchaseSummaries) -> Maximum:
-    """Fits r, alpha, a, b; the order of customers and batches does not matter."""
+def fit_purchase_model(
+    name: PurchaseModelName, summaries: PurchaseSummaries, *, has_prior: bool = False
+) -> Maximum:
+    """Fits r, alpha, a, b; the order of customers and batches does not matter.
+
+    Args:
+        name: which model.
+        summaries: of all customers.
+        has_prior: hold each parameter weakly: its logarithm is normal about 0 with PRIOR_SPREAD,
+            alpha in mean ages. It weighs as much as about one customer, and matters only where
+            the data leave a parameter open: where nobody seems to leave, a would run to 0.
+
+    Returns:
+        The maximum; its log-likelihood has the prior in it where there is one.
+    """
     # Time is measured in mean ages meanwhile, so that starts and bounds fit any unit.
     ages = (summaries.age * summaries.customers).sum() / summaries.total
     unit = significant(max(float(ages), 1e-9), 2)
     scaled = PurchaseSummaries(summaries.repeats, summaries.recency / unit, summaries.age / unit,
                                summaries.customers)
-    found = maximise(log_likelihood(name, scaled), _STARTS, BOUNDS)
+    likelihood = log_likelihood(name, scaled)
+
+    def held(logarithms: Real) -> tuple[float, Real]:
+        value, gradient = likelihood(logarithms)
+        pull = logarithms / (PRIOR_SPREAD**2 * summaries.total)
+        return value - float((logarithms * pull).sum()) / 2, gradient - pull
+
+    found = maximise(held if has_prior else likelihood, _STARTS, BOUNDS)
     r, alpha, a, b = found.parameters
     repeats = (summaries.repeats * summaries.customers).sum() / summaries.total
     return Maximum((r, significant(alpha * unit), a, b),

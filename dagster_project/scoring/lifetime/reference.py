@@ -36,6 +36,7 @@ from dagster_project.scoring.lifetime.purchase_model import (
 
 PURCHASE_ITEMS: tuple[PurchaseModelName, ...] = ("mbg_nbd", "bg_nbd")
 MARGIN_ITEM = "gamma_gamma"
+WEAK_PRIOR = "purchases.weak_prior"
 # Why a model was not fitted, in the order in which it is found out.
 SHORTFALLS = ("too_few_buyers", "history_too_short", "no_recent_purchase", "too_few_purchase_days",
               "too_few_margins", "not_converged")
@@ -70,12 +71,15 @@ class LifetimeReference:
         margins: of margin per purchase; None likewise.
         purchase_shortfall, margin_shortfall: why the profile has no model of its own; a model
             that is there nevertheless is that of all customers.
+        is_weakly_held: the data alone left a parameter of `purchases` open, and a weak prior
+            settled it.
     """
 
     purchases: PurchaseModel | None = None
     margins: MarginModel | None = None
     purchase_shortfall: Shortfall | None = None
     margin_shortfall: Shortfall | None = None
+    is_weakly_held: bool = False
 
     def rows(self) -> Iterator[ItemRow]:
         """Rows of kind `lifetime` of scoring_reference: parameters, and why there are no own."""
@@ -87,6 +91,8 @@ class LifetimeReference:
         if self.margins is not None:
             for position, name in enumerate(margin_model.PARAMETERS):
                 yield f"{MARGIN_ITEM}.{name}", position, nan, getattr(self.margins, name)
+        if self.is_weakly_held:
+            yield WEAK_PRIOR, 0, nan, purchase_model.PRIOR_SPREAD
         for model, shortfall in (("purchases", self.purchase_shortfall),
                                  ("margins", self.margin_shortfall)):
             if shortfall is not None:
@@ -112,7 +118,8 @@ class LifetimeReference:
         if f"{MARGIN_ITEM}.p" in items:
             margins = MarginModel(*(number(f"{MARGIN_ITEM}.{part}")
                                     for part in margin_model.PARAMETERS))
-        return cls(purchases, margins, shortfall("purchases"), shortfall("margins"))
+        return cls(purchases, margins, shortfall("purchases"), shortfall("margins"),
+                   WEAK_PRIOR in items)
 
 
 @dataclass
@@ -181,7 +188,8 @@ def _borrowed(
                 profile, what, shortfall.reason, shortfall.found, shortfall.bound,
                 "that of all customers stands in" if model else "only the past is published")
     return LifetimeReference(own.purchases or everyone.purchases, own.margins or everyone.margins,
-                             own.purchase_shortfall, own.margin_shortfall)
+                             own.purchase_shortfall, own.margin_shortfall,
+                             (own if own.purchases else everyone).is_weakly_held)
 
 
 def _fit(
@@ -189,8 +197,12 @@ def _fit(
 ) -> LifetimeReference:
     purchase_shortfall = _shortfall(purchases, rule)
     purchase_fit = margin_fit = None
+    is_weakly_held = False
     if purchase_shortfall is None:
         found = fit_purchase_model(rule.model, purchases)
+        is_weakly_held = not found.is_converged
+        if is_weakly_held:
+            found = fit_purchase_model(rule.model, purchases, has_prior=True)
         purchase_shortfall = _unless_converged(found)
         if purchase_shortfall is None:
             purchase_fit = PurchaseModel(rule.model, *found.parameters)
@@ -202,7 +214,8 @@ def _fit(
         margin_shortfall = _unless_converged(found)
         if margin_shortfall is None:
             margin_fit = MarginModel(*found.parameters)
-    return LifetimeReference(purchase_fit, margin_fit, purchase_shortfall, margin_shortfall)
+    return LifetimeReference(purchase_fit, margin_fit, purchase_shortfall, margin_shortfall,
+                             is_weakly_held and purchase_fit is not None)
 
 
 def _shortfall(summaries: PurchaseSummaries, rule: LifetimeValue) -> Shortfall | None:
