@@ -302,6 +302,46 @@ class Lifecycle(_Model):
     labels: StageLabels | None = None
 
 
+class LifetimeValue(_Model):
+    """What is expected of a customer from now on, and when there is enough data to say so.
+
+    Attributes:
+        model: mbg_nbd (who bought once may have left) or bg_nbd (nobody leaves before a second
+            purchase, so nothing is said of them).
+        horizon_days: purchases and margin are expected over so many days.
+        annual_discount_rate: margin of a year from now is worth 1 / (1 + rate) today.
+        minimum_buyers, minimum_days, recent_order_days, minimum_purchase_days: the models are
+            fitted on at least so many buyers, whose first purchase lies so long ago and whose
+            last so short, and one of whom bought on so many days.
+        margin_share_without_cost: share of what is left of an order of unknown cost that counts
+            as its margin; left out: its margin is unknown.
+    """
+
+    model: Literal["mbg_nbd", "bg_nbd"] = "mbg_nbd"
+    horizon_days: Annotated[int, Field(ge=1, le=3_650)] = 365
+    annual_discount_rate: Annotated[
+        Number, Field(ge=0, le=10, decimal_places=WEIGHT_DECIMALS)] = Decimal("0.1")
+    minimum_buyers: Annotated[int, Field(ge=10)] = 500
+    minimum_days: Annotated[int, Field(ge=1)] = 180
+    recent_order_days: Annotated[int, Field(ge=1)] = 30
+    minimum_purchase_days: Annotated[int, Field(ge=2)] = 3
+    margin_share_without_cost: Annotated[
+        Number, Field(ge=0, le=1, decimal_places=SCORE_DECIMALS)] | None = None
+
+
+class ChurnWarnings(_Model):
+    """Which customers of high value are named as likely to leave.
+
+    Attributes:
+        p_alive_below: named when the chance that they are still customers lies below it.
+        maximum_customers: so many are named, those with the greatest expected loss.
+    """
+
+    p_alive_below: Annotated[Number, Field(ge=0, le=1, decimal_places=SCORE_DECIMALS)] = Decimal(
+        "0.5")
+    maximum_customers: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
+
+
 class ProfileParts(_Model):
     """The weights of one composite in one profile."""
 
@@ -370,6 +410,8 @@ class Configuration(_Model):
     matrix: Matrix
     lifecycle: Lifecycle
     accounts: Accounts = Accounts()
+    lifetime_value: LifetimeValue = LifetimeValue()
+    churn_warnings: ChurnWarnings = ChurnWarnings()
 
     @property
     def profile_names(self) -> tuple[str, ...]:
@@ -500,6 +542,9 @@ class Configuration(_Model):
             "excluded_product_categories": list(self.exclude.orders.product_categories),
             "population_days": self.population_days,
             "figure_window_days": self.population_figures.window_days,
+            "margin_share_without_cost": (
+                None if self.lifetime_value.margin_share_without_cost is None
+                else str(self.lifetime_value.margin_share_without_cost)),
             "profiles": [
                 {"name": profile.name,
                  "customer_types": None if profile.customer_types is None

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.tables import REJECTED_ROWS_SHOWN
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
+from dagster_project.publish.lifetime_tables import LIFETIME_TABLES
 from dagster_project.publish.population_tables import (
     POPULATION_FIGURE_HISTORY,
     POPULATION_FIGURES,
@@ -166,18 +167,22 @@ STRATEGIES = Table(
 
 SCORING_REFERENCE = Table(
     "scoring_reference",
-    "One point of one item of a reference: curves, cuts, priors, gap. x and y are exact.",
+    "One point of one item of a reference: curves, cuts, priors, gap, lifetime models. x and y "
+    "are exact.",
     (
         Column("reference_id", "VARCHAR", "Reference.", True),
         Column("valid_from", "DATE", "First D that uses it; it was fitted as of that date.", True),
         Column("known_load_seq", "INTEGER", "K it was fitted with.", True),
         Column("config_hash", "VARCHAR", "Configuration it was fitted for.", True),
         Column("profile", "VARCHAR", "Profile it was fitted for.", True),
-        Column("item_kind", "VARCHAR", "curve, cut, prior or gap.", True),
-        Column("item", "VARCHAR", "Indicator, composite or instrument.", True),
+        Column("item_kind", "VARCHAR", "curve, cut, prior, gap or lifetime.", True),
+        Column("item", "VARCHAR", "Indicator, composite or instrument; parameter of a "
+               "lifetime model, or why the profile has none of its own.", True),
         Column("position", "INTEGER", "Order of the points of one item.", True),
-        Column("x", "DOUBLE", "Value of the indicator; quantile of a cut; k of a prior.", False),
-        Column("y", "DOUBLE", "Score of that value; cut point; mean of a prior; days.", False),
+        Column("x", "DOUBLE", "Value of the indicator; quantile of a cut; k of a prior; what a "
+               "lifetime model would have needed.", False),
+        Column("y", "DOUBLE", "Score of that value; cut point; mean of a prior; days; parameter, "
+               "or what was found.", False),
     ),
     ("reference_id", "profile", "item_kind", "item", "position"),
 )
@@ -280,7 +285,12 @@ PIPELINE_RUNS = Table(
 
 # Made by earlier stages in schema `night` of the build under the same name, and published as they
 # stand there, in the order of their keys.
-COPIED_TABLES = (CONTACTS_NOT_MERGED, ACCOUNT_SCORES, POPULATION_FIGURES)
+COPIED_TABLES = (
+    CONTACTS_NOT_MERGED,
+    ACCOUNT_SCORES,
+    POPULATION_FIGURES,
+    *LIFETIME_TABLES,
+)
 # Replaced by every publication whose D is not older than the current one.
 CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, *COPIED_TABLES,
                   STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)

@@ -11,12 +11,16 @@ from dagster_project.customers.night import NightInputs
 from dagster_project.engine.interface import Engine
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
+from dagster_project.publish.lifetime_tables import CHURN_WARNINGS, CUSTOMER_LIFETIME_VALUES
 from dagster_project.publish.population_tables import POPULATION_FIGURES
 from dagster_project.publish.tables import SCORING_REFERENCE
 from dagster_project.resources import HomeResource, RunSession, require_inputs
 from dagster_project.scoring.accounts import account_members_query, roll_up
 from dagster_project.scoring.calibration import fit_reference
 from dagster_project.scoring.indicators import feature_columns
+from dagster_project.scoring.lifetime.churn import HIGH_VALUE, churn_warnings
+from dagster_project.scoring.lifetime.reference import fit_lifetime_models
+from dagster_project.scoring.lifetime.values import lifetime_values
 from dagster_project.scoring.population import judged_answers, population_figures
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch, score_columns
@@ -24,8 +28,18 @@ from dagster_project.scoring.segments import answers_query, totals_query
 
 BATCH_ROWS = 250_000
 FEATURES = dg.AssetKey(["marts", "customer_features"])
+SUMMARIES = dg.AssetKey(["marts", "customer_purchase_summaries"])
 REFERENCE = dg.AssetKey(["scoring", "scoring_reference"])
 NEWEST_ANSWERS = dg.AssetKey(["marts", "newest_answers"])
+# Exact amounts pass through frames as text.
+SUMMARIES_QUERY = """
+    select cast(customer_key as varchar) as customer_key, profile, purchase_days_n, recency_days,
+        age_days, cast(median_gap_days as double) as median_gap_days, margin_purchase_days_n,
+        cast(purchase_margin_amount as double) as purchase_margin_amount,
+        cast(historic_margin_amount as varchar) as historic_margin_amount
+    from marts.customer_purchase_summaries
+    order by customer_purchase_summaries.customer_key
+"""
 
 
 def features_query(configuration: Configuration, keys: str = "") -> str:
@@ -58,12 +72,13 @@ def load_reference(engine: Engine, inputs: NightInputs, area: str) -> Reference:
 
 
 @dg.asset(
-    key=REFERENCE, group_name="scoring", owners=OWNERS, kinds={"pandas"}, deps=[FEATURES],
-    partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN, code_version="1",
+    key=REFERENCE, group_name="scoring", owners=OWNERS, kinds={"pandas"},
+    deps=[FEATURES, SUMMARIES], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
+    code_version="2",
 )
 def scoring_reference(context: dg.AssetExecutionContext,
                       home: HomeResource) -> dg.MaterializeResult:
-    """The frozen curves, cuts and means of the night: taken from the last publication.
+    """The frozen curves, cuts, means and models of the night: taken from the last publication.
 
     Fitted only on the first night of a home or of a configuration, and by job recalibrate.
     One row: one point of one item.
@@ -75,6 +90,8 @@ def scoring_reference(context: dg.AssetExecutionContext,
         batches = list(session.engine.frames_of(features_query(configuration), BATCH_ROWS))
         reference = fit_reference(batches, configuration, reference_id=inputs.reference_id,
                                   valid_from=inputs.as_of_date)
+        reference = reference.with_lifetime(fit_lifetime_models(
+            session.engine.frames_of(SUMMARIES_QUERY, BATCH_ROWS), configuration))
         frame = _with_origin(reference, inputs)
         context.log.info(f"fitted reference {inputs.reference_id} as of {inputs.as_of_date}")
     else:
@@ -195,6 +212,69 @@ def population_figures_of_night(context: dg.AssetExecutionContext,
         "figures": {status: int(n) for status, n in figures["status"].value_counts().items()},
         "recommend_answers_on_other_scales": int(other),
     })
+@dg.multi_asset(
+    name="expect_from_customers",
+    specs=[
+        dg.AssetSpec(
+            ["scoring", table.name], group_name="scoring", owners=OWNERS, kinds={"pandas"},
+            description=table.grain, deps=deps, partitions_def=NIGHTS, code_version="1",
+            metadata={"dagster/table_name": f"night.{table.name}",
+                      "dagster/column_schema": column_schema(table)},
+        )
+        for table, deps in (
+            (CUSTOMER_LIFETIME_VALUES, [SUMMARIES, REFERENCE]),
+            (CHURN_WARNINGS, [dg.AssetKey(["scoring", CUSTOMER_LIFETIME_VALUES.name]),
+                              dg.AssetKey(["scoring", "quadrant_labels"])]),
+        )
+    ],
+    backfill_policy=ONE_NIGHT_A_RUN,
+)
+def expect_from_customers(context: dg.AssetExecutionContext,
+                          home: HomeResource) -> Iterator[dg.MaterializeResult]:
+    """Lifetime values in batches, then the warnings that follow from them and the quadrants."""
+    session = home.session
+    engine = session.engine
+    inputs = require_inputs(session)
+    configuration = session.configuration_of(inputs.config_hash)
+    reference = load_reference(engine, inputs, "build")
+    rows = engine.write_frame(
+        f"night.{CUSTOMER_LIFETIME_VALUES.name}",
+        {column.name: column.type for column in CUSTOMER_LIFETIME_VALUES.columns},
+        (lifetime_values(batch, reference, configuration, inputs.as_of_date)
+         for batch in engine.frames_of(SUMMARIES_QUERY, BATCH_ROWS)))
+    methods = engine.read_current(
+        "build", "select method, count(*) as n from night.customer_lifetime_values "
+                 "group by method order by method")
+    yield dg.MaterializeResult(
+        asset_key=["scoring", CUSTOMER_LIFETIME_VALUES.name],
+        metadata={"dagster/row_count": rows, "is_published": False,
+                  "methods": ", ".join(f"{row.method}: {row.n}"
+                                       for row in methods.itertuples(index=False))})
+    warnings = churn_warnings(engine.frames_of(_high_value_query(), BATCH_ROWS), configuration)
+    engine.replace_cells("build", CHURN_WARNINGS, "night", warnings)
+    found = int(warnings.attrs["customers_n"])
+    context.log.info(f"{len(warnings)} of {found} customers of high value who may leave are named")
+    yield dg.MaterializeResult(
+        asset_key=["scoring", CHURN_WARNINGS.name],
+        metadata={"dagster/row_count": len(warnings), "is_published": False,
+                  "customers_who_may_leave": found})
+
+
+def _high_value_query() -> str:
+    quadrants = ", ".join(f"'{quadrant}'" for quadrant in HIGH_VALUE)
+    return f"""
+        select cast(expected.customer_key as varchar) as customer_key, expected.as_of_date,
+            scores.quadrant, cast(expected.p_alive as double) as p_alive,
+            cast(expected.margin_if_alive_amount as double) as margin_if_alive_amount,
+            cast(expected.historic_margin_amount as varchar) as historic_margin_amount,
+            expected.age_days - expected.recency_days as days_since_last_purchase,
+            cast(expected.typical_gap_days as double) as typical_gap_days, expected.days_overdue
+        from night.customer_lifetime_values as expected
+        inner join night.customer_scores as scores
+            on expected.customer_key = scores.customer_key
+        where scores.quadrant in ({quadrants})
+        order by expected.customer_key
+    """
 
 
 def _schema(asset: str, configuration: Configuration) -> dg.TableSchema:

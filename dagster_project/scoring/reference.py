@@ -1,14 +1,15 @@
-"""A reference: the frozen curves, cuts, means and gap that turn facts into scores and labels.
+"""A reference: the frozen curves, cuts, means, gap and models that facts are judged by.
 
 Here stand its form and its way to and from the table `scoring_reference`. How it is fitted stands
-in `calibration.py`, how it is applied in `indicators.py` and `labels.py`.
+in `calibration.py`, how it is applied in `indicators.py` and `labels.py`. For the models of
+lifetime value both stand in `lifetime/`.
 """
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 import numpy as np
@@ -16,6 +17,7 @@ import pandas as pd
 
 from dagster_project.configuration import Configuration, Cut
 from dagster_project.scoring.exact import POINT, Real, scaled
+from dagster_project.scoring.lifetime.reference import LifetimeReference
 
 COLUMNS = ("profile", "item_kind", "item", "position", "x", "y")
 
@@ -65,12 +67,14 @@ class ProfileReference:
         priors: by indicator, method survey.
         cuts: by composite: (quantile, cut in points with two decimals), highest first.
         gap_days: median of the customers' median gaps between purchase days; NaN without any.
+        lifetime: models of purchases and of margin per purchase.
     """
 
     curves: Mapping[str, Curve] = field(default_factory=dict)
     priors: Mapping[str, Prior] = field(default_factory=dict)
     cuts: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     gap_days: float = float("nan")
+    lifetime: LifetimeReference = LifetimeReference()
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,11 @@ class Reference:
                 f"{', '.join(sorted(self.profiles))}): run `crm-value recalibrate`"
             )
         return self.profiles[name]
+
+    def with_lifetime(self, models: Mapping[str, LifetimeReference]) -> Reference:
+        """The same reference with the lifetime models of every profile."""
+        return replace(self, profiles={
+            name: replace(own, lifetime=models[name]) for name, own in self.profiles.items()})
 
     def check(self, configuration: Configuration) -> None:
         """Makes sure that everything the configuration scores by is there.
@@ -137,9 +146,12 @@ class Reference:
         """All points, one row each, sorted.
 
         Returns:
-            profile, item_kind (curve, cut, prior, gap), item, position (from 0), x, y (float64).
+            profile, item_kind (curve, cut, prior, gap, lifetime), item, position (from 0), x, y
+            (float64).
             A curve nobody was measured for is one row with NaN in x and y; a prior has k in x and
-            the mean in y; a cut its quantile in x and its score in y; a gap its days in y.
+            the mean in y; a cut its quantile in x and its score in y; a gap its days in y;
+            a lifetime model its parameters in y, or why there is none of the profile's own, with
+            what was found in y and what was needed in x.
         """
         rows = [row for name in sorted(self.profiles)
                 for row in _rows(name, self.profiles[name])]
@@ -183,6 +195,8 @@ def _rows(
         for position, (quantile, value) in enumerate(reference.cuts[item]):
             yield name, "cut", item, position, quantile, value
     yield name, "gap", "purchases", 0, nan, reference.gap_days
+    for item, position, x, y in sorted(reference.lifetime.rows()):
+        yield name, "lifetime", item, position, x, y
     for item in sorted(reference.priors):
         prior = reference.priors[item]
         yield name, "prior", item, 0, prior.k, prior.mean
@@ -198,6 +212,7 @@ def _profile_of(items: Mapping[str, Mapping[str, Points]]) -> ProfileReference:
         cuts={item: tuple(zip(x.tolist(), y.tolist(), strict=True))
               for item, (x, y) in items.get("cut", {}).items()},
         gap_days=float(gaps["purchases"][1][0]) if gaps else float("nan"),
+        lifetime=LifetimeReference.of_items(items.get("lifetime", {})),
     )
 
 

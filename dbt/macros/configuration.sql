@@ -17,6 +17,7 @@
             'excluded_order_tags': [], 'excluded_product_ids': [],
             'excluded_product_categories': [],
             'population_days': 365, 'figure_window_days': 365,
+            'margin_share_without_cost': none,
             'profiles': [{'name': 'all', 'customer_types': none}],
             'indicators': [], 'indicator_variants': []
         } -%}
@@ -56,4 +57,13 @@
     {%- endfor %}
         when true then {{ text((crm('profiles') | last).name) }}
     end
+{%- endmacro %}
+
+{#- The margin that stands in for an order of unknown cost, of which `net_amount` is left. -#}
+{% macro margin_without_cost(net_amount) -%}
+    {%- set share = crm('margin_share_without_cost') -%}
+    {%- if share is none -%}
+        {{ return('null') }}
+    {%- endif -%}
+    {{ return(money_multiply(net_amount, share)) }}
 {%- endmacro %}

@@ -76,7 +76,7 @@ def configuration_vars(indicators: list[Row], **options: Any) -> Row:
         "time_zone": "Asia/Shanghai", "base_currency": "CNY", "fx_carry_days": 0,
         "excluded_customer_types": [], "excluded_order_channels": [],
         "excluded_order_tags": [], "excluded_product_ids": [], "excluded_product_categories": [],
-        "population_days": 365, "figure_window_days": 365,
+        "population_days": 365, "figure_window_days": 365, "margin_share_without_cost": None,
         "profiles": [{"name": "all", "customer_types": None}], "indicator_variants": [],
     }
     return {"crm": defaults | options | {"indicators": indicators}}

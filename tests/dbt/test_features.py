@@ -161,6 +161,19 @@ def test_margin_is_known_only_with_costs(customer: Customer) -> None:
     assert customer(24)["margin__value"] == 0
 
 
+def test_purchase_summaries_have_the_margin_that_indicators_have(build: Build) -> None:
+    rows = build.rows(
+        "select summaries.*, features.margin__value, features.purchases_n "
+        "from marts.customer_purchase_summaries as summaries "
+        "inner join marts.customer_features as features using (customer_key) "
+        "where summaries.age_days < 365")
+    assert {(row["historic_margin_amount"], row["margin__value"]) for row in rows} > {(35, 35)}
+    for row in rows:
+        assert row["historic_margin_amount"] == row["margin__value"]
+        assert row["purchases_n"] >= row["purchase_days_n"] >= row["margin_purchase_days_n"]
+        assert row["age_days"] >= row["recency_days"] >= row["purchase_days_n"] - 1
+
+
 def test_decay_adds_whole_millionths(customer: Customer) -> None:
     assert customer(19)["visits__value"] == (weight(0) + weight(30)) / 1e6
     assert customer(13)["fresh_purchases__value"] == sum(

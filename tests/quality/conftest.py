@@ -157,6 +157,15 @@ CANDIDATE_ROWS = (
     ('web', 'interactions', 'rows', '', 10, 0, 0, 10, 0, 10, 10, 0, 0, 0, 0),
     ('poll', 'surveys', 'rows', '', 6, 0, 0, 6, 0, 6, 6, 0, 0, 0, 0),
     ('crm', 'customers', 'rows', '', 8, 0, 0, 8, 0, 8, 8, 0, 0, 0, 0)""",
+    f"""insert into crm.customer_lifetime_values
+    select {KEY}, date '2026-03-31', 'all', 'mbg_nbd', case when i = 6 then 1 else 3 end,
+        case when i = 6 then 0 else 60 end, 100, 0.25, 1.5, 20, 0.5, 40 * i, 10 * i, 50, 3, 30,
+        'own', date '2026-03-31', 0, NULL
+    from range({CUSTOMERS_N}) as numbers(i) where i <> 7""",
+    f"""insert into crm.churn_warnings
+    select 3 - i, {KEY}, date '2026-03-31', 'high_value_high_loyalty', 'p_alive_low', 30 * i,
+        0.25, 40 * i, 50, 40, 30, 0, 'words', '文字'
+    from range(1, 3) as numbers(i)""",
     f"""insert into crm.publication values
     (1, date '2026-03-30', 1, false, 'before', 1, 'conf', 'ref', '1', 0, false, 'CNY',
         'Asia/Shanghai', 'run1', timestamp '2026-03-31 04:30:00'),

@@ -26,6 +26,10 @@ def _customers(assignment: str) -> tuple[str, ...]:
     return (f"update crm.customers set {assignment} where customer_key = {FIRST}",)
 
 
+def _lifetime(assignment: str) -> tuple[str, ...]:
+    return (f"update crm.customer_lifetime_values set {assignment} where customer_key = {FIRST}",)
+
+
 def _nullable(table: str, column: str) -> str:
     return f"alter table crm.{table} alter column {column} drop not null"
 
@@ -181,6 +185,16 @@ CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
     "keys_change_to_other_keys": (
         f"insert into crm.customer_key_changes values ({FIRST}, {FIRST}, date '2026-03-31', 2, "
         "'merge')",),
+    "lifetime_columns": (
+        "alter table crm.customer_lifetime_values rename column p_alive to alive",),
+    "lifetime_method_known": _lifetime("method = 'guess'"),
+    "lifetime_p_alive_is_share": _lifetime("p_alive = 1.5"),
+    "lifetime_values_are_of_the_buyers": (
+        f"delete from crm.customer_lifetime_values where customer_key = {FIRST}",),
+    "lifetime_values_are_valid_or_explained": _lifetime("expected_margin_amount = NULL"),
+    "churn_warnings_columns": ("alter table crm.churn_warnings rename column rank to place",),
+    "churn_warnings_follow_from_values": (
+        "update crm.churn_warnings set rank = 3 - rank",),
     "publication_inputs_are_published": ("delete from crm.scoring_reference",),
 }
 RAW_DEFECTS: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,1 @@
+"""What customers are worth from now on: purchase and margin models, rhythm, churn warnings."""
