@@ -6,13 +6,14 @@ A fault is a function of the row and its source's declaration alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 import duckdb
 
 from dagster_project.engine.interface import LoadRequest
+from dagster_project.engine.mapped_values import may_be_padded, trimmed
 from dagster_project.engine.mapping import Staging
 from dagster_project.engine.repairs import document_version
 from dagster_project.engine.stores import identifier, literal
@@ -20,6 +21,8 @@ from dagster_project.ingest.canonical import DEFAULT_SCALES, CanonicalColumn
 
 # A product of quantity and price beyond this would leave no room for a rate.
 MAXIMUM_LINE_AMOUNT = 1e12
+# Stands between the texts of a row that are hashed.
+MARK = "\x1f"
 EARLIEST, LATEST = "1900-01-01", "2200-01-01"
 
 
@@ -45,15 +48,16 @@ def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, staging
             the row to those who do not have it.
     """
     columns = [column for column in request.kind.columns if _is_there(column, request, staging)]
-    texts = "".join(f", {_text(column, request)} as {_t(column.name)}" for column in columns)
     typed = ", ".join(f"{_typed(column, request) if column in columns else _nothing(column)} "
                       f"as {_v(column.name)}" for column in request.kind.columns)
+    made_texts, hashed = _texts(request, columns, staging, hash_key)
     faults = list(_faults(request, columns))
     branches = " ".join(f"when {fault.condition} then {number}"
                         for number, fault in enumerate(faults, start=1))
     values = [_v(column.name) for column in columns if _is_kept(column)]
+    is_stated = request.source.version.rule == "column"
     made = ", ".join([*values, *map(identifier, request.source.attributes),
-                      "version_at", "row_hash", "fault_no", "row_text"])
+                      *(["version_at"] if is_stated else []), "row_hash", "fault_no", "row_text"])
     fields = ", ".join(f"{literal(name)}, {identifier(name)}"
                        for name in request.kind.column_names + request.source.attributes)
     numbers = "row_no, file_row_no, " if staging.is_numbered else ""
@@ -61,13 +65,13 @@ def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, staging
         f"""
         create table judged as
         with texts as (
-            select *{texts} from staged
+            {made_texts}
         ), typed as (
             select *, {typed} from texts
         ), versioned as (
             select *, {_version(request)} as version_at from typed
         ), found as (
-            select *, {_row_hash(request, columns, hash_key)} as row_hash,
+            select *, cast(md5_number({hashed}) as uuid) as row_hash,
                 case {branches} else 0 end as fault_no
             from versioned
         ), told as (
@@ -82,6 +86,8 @@ def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, staging
         numbers = "rowid + 1 as row_no, rowid + 1 as file_row_no, "
     absent = "".join(f", {_nothing(column)} as {_v(column.name)}"
                      for column in request.kind.columns if _v(column.name) not in values)
+    if not is_stated:
+        absent += f", {_version(request)} as version_at"
     scratch.execute(f"create view checked as select {numbers}{made}{absent} from judged")
     scratch.execute("create table faults (fault_no integer, reason varchar, column_name varchar)")
     scratch.executemany(
@@ -133,18 +139,54 @@ def _value_type(column: CanonicalColumn) -> str:
     return {"time": "timestamp", "date": "date", "integer": "bigint"}.get(column.type, "varchar")
 
 
-def _row_hash(request: LoadRequest, columns: Sequence[CanonicalColumn], hash_key: str) -> str:
-    """Hash of the texts of all canonical columns and attributes; columns that lack are empty."""
-    there = {column.name for column in columns}
-    mark = "\x1f"
+def _texts(request: LoadRequest, columns: Sequence[CanonicalColumn], staging: Staging,
+           hash_key: str) -> tuple[str, str]:
+    """The layer over `staged` that adds t_<column>, and SQL for the text that is hashed."""
+    def hashed(prefix: str) -> str:
+        return _hashed_text(request, {column.name: identifier(prefix + column.name)
+                                      for column in columns}, hash_key)
+
+    def texts(prefix: str) -> str:
+        return "".join(f", {_text(column, request)} as {identifier(prefix + column.name)}"
+                       for column in columns)
+
+    if staging.is_trimmed:
+        return f"select *{texts('t_')} from staged", hashed("t_")
+    # Nearly no row has a cell to trim. To look for one once, in the text of the row that is
+    # hashed anyway, costs a fourth of looking at each cell.
+    cells = ", ".join(f"case when is_padded then {trimmed(identifier(name))} "
+                      f"else {identifier(name)} end as {identifier(name)}"
+                      for name in sorted(staging.given))
+    chosen = "".join(f", case when is_padded then {_text(column, request)} "
+                     f"else {identifier('u_' + column.name)} end as {_t(column.name)}"
+                     for column in columns)
+    return f"""
+        select *{chosen} from (
+            select * replace ({cells}) from (
+                select *, {may_be_padded('row_as_written', MARK)} as is_padded from (
+                    select *, {hashed('u_')} as row_as_written from (
+                        select *{texts('u_')} from staged
+                    )
+                )
+            )
+        )
+    """, f"case when is_padded then {hashed('t_')} else row_as_written end"
+
+
+def _hashed_text(request: LoadRequest, there: Mapping[str, str], hash_key: str) -> str:
+    """The key and the texts of all canonical columns and attributes; those that lack are empty.
+
+    Args:
+        there: column -> its text in SQL.
+    """
     parts, fixed = [], hash_key
     for name in request.kind.column_names + request.source.attributes:
-        fixed += mark
+        fixed += MARK
         if name in there or name in request.source.attributes:
-            parts += [literal(fixed), _t(name) if name in there else identifier(name)]
+            parts += [literal(fixed), there.get(name, identifier(name))]
             fixed = ""
     parts += [literal(fixed)] if fixed else []
-    return f"cast(md5_number(concat({', '.join(parts)})) as uuid)"
+    return f"concat({', '.join(parts)})"
 
 
 def _text(column: CanonicalColumn, request: LoadRequest) -> str:

@@ -23,7 +23,6 @@ from dagster_project.engine.mapped_values import (
     condition_of,
     missing_word,
     number_of,
-    padded_row,
     raw_value,
     time_of,
     worded,
@@ -55,12 +54,14 @@ class Staging:
         given: columns of `staged` in which some row may have a value.
         is_numbered: `staged` has row_no and file_row_no; if not, its rows come in the order of
             the file, every one.
+        is_trimmed: no cell has spaces or tabs around it; if not, none is empty text.
     """
 
     ignored_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     given: frozenset[str] = frozenset()
     is_numbered: bool = True
+    is_trimmed: bool = True
 
 
 @dataclass(frozen=True)
@@ -238,16 +239,14 @@ def _stage_by_name(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     if is_numbered:
         _make_rows(scratch)
         rows = "file_rows"
-    cells, padded = _cells(request), None
-    if known and header.seen.format in DELIMITERS:
-        padded = "is_padded"
-        found = padded_row([f"c{header.position((name,))}" for name in known])
-        rows = f"(select *, {found} as {padded} from {rows})"
+    cells = _cells(request)
+    # Delimited text has no empty cells that are not NULL.
+    is_trimmed = cells != CellRules() or header.seen.format not in DELIMITERS
     columns = ["file_row_no as row_no", "file_row_no"] if is_numbered else []
     for name in _wanted(request):
         position = header.position((name,))
         if position is not None:
-            text = cell_text(f"c{position}", cells, padded)
+            text = cell_text(f"c{position}", cells) if is_trimmed else f"c{position}"
         elif name in request.source.constants:
             text = literal(request.source.constants[name])
         else:
@@ -257,7 +256,7 @@ def _stage_by_name(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     scratch.execute("create table set_aside (row_no bigint, file_row_no bigint, reason varchar, "
                     "column_name varchar, at_fault varchar, row_text varchar)")
     return Staging(header.ignored(), given=frozenset({*known, *request.source.constants}),
-                   is_numbered=is_numbered)
+                   is_numbered=is_numbered, is_trimmed=is_trimmed)
 
 
 def _require_columns(request: LoadRequest, header: _Header, known: Sequence[str]) -> None:

@@ -135,7 +135,8 @@ class Stores:
         """
         limits = replace(self.limits, spill_folder=folder)
         with replace(self, limits=limits).open(
-                None, scratch=(IN_MEMORY, "READ_WRITE"), **attached) as connection:
+                None, read_only=False, scratch=(IN_MEMORY, "READ_WRITE"),
+                **attached) as connection:
             yield connection
 
     def _configure(self, connection: duckdb.DuckDBPyConnection) -> None:
