@@ -74,9 +74,8 @@ class EmbeddedEngine:
         """See `interface.Engine`. The scratch store is deleted: it holds text in clear."""
         with (
             self.scratch_folder() as folder,
-            self.stores.open(folder / "scratch.duckdb",
-                             raw=(self.stores.raw, "READ_WRITE"),
-                             vault=(self.stores.vault, "READ_WRITE")) as scratch,
+            self.stores.open_scratch(folder, raw=(self.stores.raw, "READ_WRITE"),
+                                     vault=(self.stores.vault, "READ_WRITE")) as scratch,
         ):
             for request in requests:
                 repeated = _record_repeated_file(scratch, request)

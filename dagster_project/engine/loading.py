@@ -14,10 +14,10 @@ from typing import Any
 
 import duckdb
 
-from dagster_project.engine.checking import check_rows, scale_bounds
+from dagster_project.engine.checked_files import read_and_check
+from dagster_project.engine.checking import scale_bounds
 from dagster_project.engine.interface import LoadRequest, LoadResult
 from dagster_project.engine.mapping import Staging
-from dagster_project.engine.reading import read_file
 from dagster_project.engine.repairs import (
     add_later_arrivals,
     continue_occurrences,
@@ -101,10 +101,7 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     Raises:
         FileRefused: the file as a whole cannot be read; nothing was written.
     """
-    _empty(scratch)
-    with _uncompressed(scratch):
-        staging = read_file(scratch, request)
-        check_rows(scratch, request, hashlib.sha256(b"row hash" + secret).hexdigest())
+    staging = read_and_check(scratch, request, hashlib.sha256(b"row hash" + secret).hexdigest())
     load_seq = next_load_seq(scratch)
     unusable = make_tokens(scratch, request, secret)
     _make_loadable(scratch, request, load_seq)
@@ -112,10 +109,10 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     if _is_known(request, result):
         return replace(result, is_repeated_file=True)
     write_identities(scratch, request)
-    make_document_identities(scratch, request)
+    are_mixed = make_document_identities(scratch, request)
     _write_clear_texts(scratch, request, result)
     with _transaction(scratch):
-        _write_raw(scratch, request, load_seq)
+        _write_raw(scratch, request, load_seq, are_mixed=are_mixed)
         if result.rows_rejected_n:
             _write_rejected(scratch, request, load_seq)
         if request.repair:
@@ -139,27 +136,6 @@ def clock_query(prefix: str = "") -> str:
     """Every number that the clock of loads has given out, as column `seq`."""
     return (f"select load_seq as seq from {prefix}load_ledger "
             f"union all select delivery_seq from {prefix}repeated_files")
-
-
-def _empty(scratch: duckdb.DuckDBPyConnection) -> None:
-    """Give the next file an empty schema of its own, and no faults of the last one."""
-    for table in ("reject_errors", "reject_scans"):
-        scratch.execute(f"drop table if exists temp.main.{table}")
-    scratch.execute("use scratch.main")
-    scratch.execute("drop schema if exists file cascade")
-    scratch.execute("create schema file")
-    scratch.execute("use scratch.file")
-
-
-@contextmanager
-def _uncompressed(scratch: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """What is written meanwhile lives as long as one file: to pack it costs as much as reading."""
-    scratch.execute("set force_compression = 'uncompressed'")
-    try:
-        yield
-    finally:
-        # Also after a refusal: raw is packed whenever the engine writes it back.
-        scratch.execute("set force_compression = 'auto'")
 
 
 @contextmanager
@@ -205,6 +181,10 @@ def _make_loadable(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     )
     if request.repair:
         continue_occurrences(scratch, request, request.repair)
+    occurrence, others = "numbered.occurrence", (
+        "left join numbered on checked.row_no = numbered.row_no")
+    if _one(scratch, "select count(*) from numbered") == 0:
+        occurrence, others = "null", ""
     distinct = f" || '@{load_seq}'" if request.source.overlap == "distinct" else ""
     generated = ("'#' || replace(cast(row_hash as varchar), '-', '') || '-' || "
                  f"cast(occurrence as varchar){distinct}")
@@ -215,18 +195,18 @@ def _make_loadable(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         create view keyed as
         select *, {key} as row_key, occurrence > 1 and {has_id} as is_repeat_in_file
         from (
-            select checked.*, coalesce(numbered.occurrence, 1) as occurrence
+            select checked.*, coalesce({occurrence}, 1) as occurrence
             from checked
-            left join numbered on checked.row_no = numbered.row_no
+            {others}
             where checked.fault_no = 0
         )
         """
     )
     _find_repeats(scratch, request)
-    scratch.execute(
-        "create view loadable as select * from keyed "
-        "where row_no not in (select row_no from repeats)"
-    )
+    is_new = "true"
+    if _one(scratch, "select count(*) from repeats"):
+        is_new = "row_no not in (select row_no from repeats)"
+    scratch.execute(f"create view loadable as select * from keyed where {is_new}")
 
 
 def _find_repeats(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:
@@ -239,12 +219,14 @@ def _find_repeats(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> N
                   "and (select max(version_at) from checked where fault_no = 0)",
     }[request.source.version.rule]
     generated = request.kind.generated_id
+    # Asked this way round, the hash table is as large as the file, not as everything before it.
     scratch.execute(
         f"""
         create table known as
         select row_hash, version_at, {identifier(generated) if generated else "''"} as row_key
         from raw.{request.kind.table.name}
         where source = {literal(request.source.name)} and {versions}
+            and row_hash in (select row_hash from checked)
         """
     )
     if _one(scratch, "select count(*) from known"):
@@ -278,7 +260,7 @@ def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
         """
     ).fetchall())
     read = sum(_one(scratch, f"select count(*) from {table}")
-               for table in ("staged", "set_aside", "unreadable"))
+               for table in ("checked", "set_aside", "unreadable"))
     repeated = _one(scratch, "select count(*) from repeats")
     loaded = _one(scratch, "select count(*) from checked where fault_no = 0") - repeated
     rejected = sum(reasons.values())
@@ -296,15 +278,11 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     for table in ("rejected_text", "personal_text"):
         # Left by a load that did not come to its commit under the same number.
         scratch.execute(f"delete from vault.{table} where load_seq >= {load_seq}")
-    fields = ", ".join(f"{literal(name)}, {identifier(name)}"
-                       for name in request.kind.column_names + request.source.attributes)
     if result.rows_rejected_n:
         scratch.execute(
             f"""
             insert into vault.rejected_text (load_seq, row_no, file_row_no, row_text)
-            select {load_seq}, row_no, file_row_no, cast(json_object({fields}) as varchar)
-            from staged
-            where row_no in (select row_no from checked where fault_no > 0)
+            select {load_seq}, row_no, file_row_no, row_text from checked where fault_no > 0
             union all
             select {load_seq}, row_no, file_row_no, row_text from set_aside
             union all
@@ -326,7 +304,8 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         )
 
 
-def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_seq: int) -> None:
+def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_seq: int, *,
+               are_mixed: bool) -> None:
     kind, source = request.kind, request.source
     values = {
         "load_seq": str(load_seq),
@@ -335,7 +314,7 @@ def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_se
         "version_at": "loadable.version_at",
         "row_hash": "loadable.row_hash",
     }
-    joins, identities = raw_identities(request)
+    joins, identities = raw_identities(request, are_mixed=are_mixed)
     values |= {column.raw_name: f"loadable.{identifier('v_' + column.name)}"
                for column in kind.columns
                if column.raw_name is not None and column.type != "identity"} | identities
@@ -353,17 +332,19 @@ def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_se
                          for name in source.attributes)
         values["attributes"] = f"cast(json_object({kept}) as varchar)" if kept else "null"
     selected = ", ".join(values[column.name] for column in kind.table.columns)
-    scratch.execute(
-        f"insert into raw.{kind.table.name} select {selected} from loadable {joins}"
-    )
+    # Rows of raw have numbers and need no order; kept in order, the blocks that several threads
+    # write are left half full, and are written again when the store is closed.
+    scratch.execute("set preserve_insertion_order = false")
+    try:
+        scratch.execute(
+            f"insert into raw.{kind.table.name} select {selected} from loadable {joins}"
+        )
+    finally:
+        scratch.execute("set preserve_insertion_order = true")
 
 
 def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                     load_seq: int) -> None:
-    value_of = " ".join(
-        f"when {literal(name)} then staged.{identifier(name)}"
-        for name in request.kind.column_names
-    )
     place = (f"{load_seq}, row_no, file_row_no, {literal(request.source.name)}, "
              f"{literal(request.name)}")
     # What could be personal is shown by its shape only: letters as x, digits as #, @ as *. A row
@@ -385,11 +366,11 @@ def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                     substr(at_fault, 1, 60), '\\p{{L}}', 'x', 'g'), '[0-9]', '#', 'g'), '@', '*')
             end
         from (
-            select checked.row_no, staged.file_row_no, faults.reason, faults.column_name,
-                case faults.column_name {value_of} end as at_fault
+            select checked.row_no, checked.file_row_no, faults.reason, faults.column_name,
+                json_extract_string(checked.row_text, '$."' || faults.column_name || '"')
+                    as at_fault
             from checked
             inner join faults on checked.fault_no = faults.fault_no
-            inner join staged on checked.row_no = staged.row_no
             union all
             select row_no, file_row_no, reason, column_name, at_fault from set_aside
         )

@@ -32,14 +32,31 @@ class CellRules:
     strip_prefixes: tuple[str, ...] = ()
 
 
+def trimmed(cell: str) -> str:
+    """The cell without spaces and tabs around it, NULL if nothing is left."""
+    return f"nullif(trim({cell}, chr(32) || chr(9) || chr(12288)), '')"
+
+
+def may_be_padded(row: str, mark: str) -> str:
+    """Whether some cell of a row may have spaces or tabs around it.
+
+    Args:
+        row: its cells in one text, with the mark before each.
+        mark: a character that stands between cells.
+    """
+    mark = literal(mark)
+    return (f"(contains({row}, ' ' || {mark}) or contains({row}, {mark} || ' ') "
+            f"or ends_with({row}, ' ') or contains({row}, chr(9)) or contains({row}, chr(12288)))")
+
+
 def cell_text(cell: str, rules: CellRules) -> str:
-    """The cell without spaces and tabs around it, NULL if nothing is left.
+    """The cell without spaces and tabs around it and what the rules take for nothing.
 
     Nearly no value has any, and trimming each costs more than all the rest of reading it.
     """
     text = (f"case when {cell} < '!' or ends_with({cell}, ' ') or ends_with({cell}, chr(9)) "
             f"or starts_with({cell}, chr(12288)) or ends_with({cell}, chr(12288)) "
-            f"then nullif(trim({cell}, chr(32) || chr(9) || chr(12288)), '') else {cell} end")
+            f"then {trimmed(cell)} else {cell} end")
     for prefix in rules.strip_prefixes:
         if prefix == "=":
             text = (f"coalesce(nullif(regexp_extract({text}, '^=\"(.*)\"$', 1), ''), {text})")

@@ -37,7 +37,7 @@ from dagster_project.ingest.mapping import (
     Question,
     normal,
 )
-from dagster_project.ingest.reading_rules import KEYED_FORMATS, Look
+from dagster_project.ingest.reading_rules import DELIMITERS, KEYED_FORMATS, Look
 from dagster_project.ingest.recognition import shown_header
 
 NO_ANSWER = "no_answer"
@@ -51,10 +51,17 @@ class Staging:
     Attributes:
         ignored_columns: columns of the file that nothing reads, by their names.
         notes: what was found out from the file's own content.
+        given: columns of `staged` in which some row may have a value.
+        is_numbered: `staged` has row_no and file_row_no; if not, its rows come in the order of
+            the file, every one.
+        is_trimmed: no cell has spaces or tabs around it; if not, none is empty text.
     """
 
     ignored_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    given: frozenset[str] = frozenset()
+    is_numbered: bool = True
+    is_trimmed: bool = True
 
 
 @dataclass(frozen=True)
@@ -133,19 +140,24 @@ class _Header:
                      if place not in self.used and name)
 
 
-def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look) -> Staging:
+def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, *,
+          is_numbered: bool = True) -> Staging:
     """Make `staged` (row_no, file_row_no, canonical columns) and `set_aside` of `lines`.
 
     `row_no` is unique among the records of a file; `file_row_no` counts its rows of data from 1.
     `set_aside` (row_no, file_row_no, reason, column_name, at_fault, row_text) has the records
     that the mapping cannot take.
 
+    Args:
+        is_numbered: the rows of `lines` have numbers; without them only a source without a
+            mapping can be staged.
+
     Raises:
         FileRefused: the file does not fit its mapping.
     """
     header = _Header(request, seen)
     if request.source.is_identity:
-        return _stage_by_name(scratch, request, header)
+        return _stage_by_name(scratch, request, header, is_numbered=is_numbered)
     records = _records(header)
     _number_unreadable(scratch, len(records))
     _make_rows(scratch)
@@ -172,7 +184,8 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look) 
         f"aside_column as column_name, aside_value as at_fault, "
         f"cast(json_object({fields}) as varchar) as row_text "
         f"from mapped where aside_reason is not null")
-    return Staging(header.ignored(), tuple(notes))
+    given = frozenset(name for record in records for name in record.rules)
+    return Staging(header.ignored(), tuple(notes), given)
 
 
 def _wanted(request: LoadRequest) -> tuple[str, ...]:
@@ -216,29 +229,34 @@ def _make_rows(scratch: duckdb.DuckDBPyConnection) -> None:
 
 
 def _stage_by_name(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
-                   header: _Header) -> Staging:
+                   header: _Header, *, is_numbered: bool) -> Staging:
     """A file that has canonical columns by their names: a view, or the file is slower to read."""
     known = [name for name in _wanted(request) if header.position((name,)) is not None]
     if header.seen.format not in KEYED_FORMATS:
         _require_columns(request, header, known)
     _number_unreadable(scratch, 1)
-    _make_rows(scratch)
+    rows = "lines"
+    if is_numbered:
+        _make_rows(scratch)
+        rows = "file_rows"
     cells = _cells(request)
-    columns = []
+    # Delimited text has no empty cells that are not NULL.
+    is_trimmed = cells != CellRules() or header.seen.format not in DELIMITERS
+    columns = ["file_row_no as row_no", "file_row_no"] if is_numbered else []
     for name in _wanted(request):
         position = header.position((name,))
         if position is not None:
-            text = cell_text(f"c{position}", cells)
+            text = cell_text(f"c{position}", cells) if is_trimmed else f"c{position}"
         elif name in request.source.constants:
             text = literal(request.source.constants[name])
         else:
             text = "cast(null as varchar)"
         columns.append(f"{text} as {identifier(name)}")
-    scratch.execute(f"create view staged as select file_row_no as row_no, file_row_no, "
-                    f"{', '.join(columns)} from file_rows")
+    scratch.execute(f"create view staged as select {', '.join(columns)} from {rows}")
     scratch.execute("create table set_aside (row_no bigint, file_row_no bigint, reason varchar, "
                     "column_name varchar, at_fault varchar, row_text varchar)")
-    return Staging(header.ignored())
+    return Staging(header.ignored(), given=frozenset({*known, *request.source.constants}),
+                   is_numbered=is_numbered, is_trimmed=is_trimmed)
 
 
 def _require_columns(request: LoadRequest, header: _Header, known: Sequence[str]) -> None:

@@ -16,9 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dagster_project.engine.checking import check_rows
+from dagster_project.engine.checked_files import read_and_check
 from dagster_project.engine.interface import LoadRequest
-from dagster_project.engine.reading import read_file
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores, identifier
 from dagster_project.ingest.tables import REJECTED_ROWS, REJECTED_ROWS_SHOWN
@@ -138,10 +137,9 @@ def faults_of(stores: Stores, request: LoadRequest) -> dict[int, tuple[str, str]
     """
     with (
         scratch_folder(stores.state / "scratch") as folder,
-        stores.open(folder / "scratch.duckdb", raw=(stores.raw, "READ_WRITE")) as scratch,
+        stores.open_scratch(folder, raw=(stores.raw, "READ_WRITE")) as scratch,
     ):
-        read_file(scratch, request)
-        check_rows(scratch, request, "")
+        read_and_check(scratch, request, "")
         rows = scratch.execute(
             "select checked.row_no, faults.reason, faults.column_name from checked "
             "inner join faults using (fault_no) order by checked.row_no").fetchall()

@@ -73,14 +73,21 @@ NOT_OF_THE_FILE = (duckdb.FatalException, duckdb.InternalException)
 MEMORY_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 
 
-def read_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> Staging:
+def read_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, *,
+              in_one_pass: bool = False) -> Staging:
     """Fill `staged`, `set_aside` and `unreadable` of an empty scratch store.
+
+    Args:
+        in_one_pass: `staged` may be a view of the file itself, which is read when the view is;
+            only then is a fault of the file found, and raised as the engine's own.
 
     Raises:
         FileRefused: the file as a whole cannot be read, or does not fit its mapping.
     """
     rules = request.source.read
     seen = look(request.path, request.name, rules)
+    if in_one_pass and _view_lines(scratch, request.path, request.name, seen, rules):
+        return stage(scratch, request, seen, is_numbered=False)
     return stage(scratch, request, read_lines(scratch, request.path, request.name, seen, rules))
 
 
@@ -171,8 +178,7 @@ def read_lines(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: 
     Raises:
         FileRefused: the file as a whole cannot be read.
     """
-    scratch.execute("create or replace table unreadable "
-                    "(row_no bigint, reason varchar, row_text varchar)")
+    _make_unreadable(scratch)
     with _refusing(name, seen.format), _work_folder(scratch) as folder:
         if seen.format == "parquet":
             _read_parquet(scratch, _unpacked(scratch, path, name, folder))
@@ -190,14 +196,47 @@ def read_lines(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: 
         data = _head_bytes(path, name)
         head = read_head(data, name, seen.encoding, seen.delimiter, rules)
         source, skipped = path, 1
-        if not (_is_plain_utf8(path, data, seen.encoding) and head.line_end != "\r"
-                and head.header_lines == 1 and rules.header_row == 1):
+        if not _is_read_where_it_lies(path, data, seen.encoding, head, rules):
             source, skipped = folder / "text", 0
             _copy_text(scratch, path, name, seen.encoding, head, source)
-        line_end = "\r\n" if head.line_end == "\r\n" else "\n"
         _read_delimited(scratch, source, skipped, name, len(seen.columns), seen.delimiter,
-                        line_end, folder)
+                        _line_end(head), folder)
         return seen
+
+
+def _make_unreadable(scratch: duckdb.DuckDBPyConnection) -> None:
+    scratch.execute("create or replace table unreadable "
+                    "(row_no bigint, reason varchar, row_text varchar)")
+
+
+def _view_lines(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: Look,
+                rules: ReadRules) -> bool:
+    """Make `lines` a view of a file that the engine can read where it lies; whether it can.
+
+    The rows of the view have no numbers.
+    """
+    if seen.format not in DELIMITERS or seen.encoding is None or seen.delimiter is None:
+        return False
+    with _refusing(name, seen.format):
+        data = _head_bytes(path, name)
+        head = read_head(data, name, seen.encoding, seen.delimiter, rules)
+        if not _is_read_where_it_lies(path, data, seen.encoding, head, rules) or _has_nul(path):
+            return False
+    _make_unreadable(scratch)
+    rows = _clean_rows(path, 1, len(seen.columns), seen.delimiter, _line_end(head))
+    scratch.execute(f"create view lines as select * from {rows}")
+    return True
+
+
+def _is_read_where_it_lies(path: Path, data: bytes, encoding: str, head: Head,
+                           rules: ReadRules) -> bool:
+    """Whether the engine can read the file as it is, behind its first line."""
+    return (_is_plain_utf8(path, data, encoding) and head.line_end != "\r"
+            and head.header_lines == 1 and rules.header_row == 1)
+
+
+def _line_end(head: Head) -> str:
+    return "\r\n" if head.line_end == "\r\n" else "\n"
 
 
 def _format(path: Path, name: str, rules: ReadRules) -> Format:
@@ -291,22 +330,26 @@ def _read_delimited(scratch: duckdb.DuckDBPyConnection, source: Path, skipped: i
 
 def _read_clean(scratch: duckdb.DuckDBPyConnection, source: Path, skipped: int, columns_n: int,
                 delimiter: str, line_end: str) -> None:
+    rows = _clean_rows(source, skipped, columns_n, delimiter, line_end)
+    scratch.execute(f"create or replace table lines as select * from {rows}")
+
+
+def _clean_rows(source: Path, skipped: int, columns_n: int, delimiter: str,
+                line_end: str) -> str:
+    """The engine's own reader over UTF-8 text, as SQL; it ends at the first damaged row."""
     # Positions as names: a header may hold anything.
     columns = {f"c{position}": "VARCHAR" for position in range(columns_n)}
     # Stated, the engine takes other line ends inside quotes for text. CR LF it must find out by
     # itself: stated, it misreads a lone LF inside quotes.
     stated_end = "new_line = '\\n'," if line_end == "\n" else ""
-    scratch.execute(
-        f"""
-        create or replace table lines as
-        select * from read_csv(
+    return f"""
+        read_csv(
             {literal(str(source))}, auto_detect = false, header = false, skip = {skipped},
             columns = {columns}, delim = {literal(delimiter)}, quote = '"', escape = '"',
             encoding = 'utf-8', compression = 'none', max_line_size = {MAXIMUM_ROW_BYTES},
             {stated_end} null_padding = false, strict_mode = true
         )
-        """
-    )
+    """
 
 
 def _has_nul(path: Path) -> bool:
@@ -447,10 +490,11 @@ def _memory_bytes(scratch: duckdb.DuckDBPyConnection) -> int:
 
 @contextmanager
 def _work_folder(scratch: duckdb.DuckDBPyConnection) -> Iterator[Path]:
-    """A folder beside the scratch store, for copies in clear; gone afterwards."""
-    ((path,),) = scratch.execute("select path from duckdb_databases() "
-                                 "where database_name = current_database()").fetchall()
-    beside = Path(path).parent if path else None
+    """A folder where the scratch store lies or spills, for copies in clear; gone afterwards."""
+    ((path, spill),) = scratch.execute(
+        "select path, current_setting('temp_directory') from duckdb_databases() "
+        "where database_name = current_database()").fetchall()
+    beside = Path(path).parent if path else Path(spill)
     folder = Path(tempfile.mkdtemp(dir=beside))
     try:
         yield folder

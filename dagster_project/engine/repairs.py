@@ -25,7 +25,8 @@ def document_version(request: LoadRequest, repair: Repair, version: str) -> str:
     """
     kind = request.kind
     same_document = " and ".join(
-        f"siblings.{identifier(kind.column(name).raw_name or name)} = typed.{identifier(name)}"
+        f"siblings.{identifier(kind.column(name).raw_name or name)} = "
+        f"typed.{identifier('t_' + name)}"
         for name in kind.document)
     return (
         f"coalesce((select max(siblings.version_at) from raw.{kind.table.name} as siblings "

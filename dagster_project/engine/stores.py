@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 
 from dagster_project.engine.table import Table
+
+IN_MEMORY = Path(":memory:")
 
 
 class StoreUnreadable(Exception):
@@ -118,6 +120,24 @@ class Stores:
             yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def open_scratch(self, folder: Path,
+                     **attached: tuple[Path, str]) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection that calls an empty store of its own `scratch`.
+
+        The store lives in memory, and beyond the limit in `folder`: to write all of what is read
+        into a file costs twice as much as to read it.
+
+        Args:
+            folder: private; it may get text in clear.
+            **attached: as for `open`.
+        """
+        limits = replace(self.limits, spill_folder=folder)
+        with replace(self, limits=limits).open(
+                None, read_only=False, scratch=(IN_MEMORY, "READ_WRITE"),
+                **attached) as connection:
+            yield connection
 
     def _configure(self, connection: duckdb.DuckDBPyConnection) -> None:
         self.limits.spill_folder.mkdir(parents=True, exist_ok=True)

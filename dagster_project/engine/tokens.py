@@ -126,20 +126,23 @@ def write_identities(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -
     )
 
 
-def make_document_identities(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:
+def make_document_identities(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> bool:
     """`document_identities` (document columns, identity_id): whose a document of several lines is.
 
     An export may name the buyer on the first line of an order only, or name the account there
     and the address on the others: all lines belong to whom the best of them names.
+
+    Returns:
+        Whether there are such documents; without any the table is not made.
     """
-    if request.kind.row_id is None:
-        return
+    if request.kind.row_id is None or not _is_mixed(scratch, request):
+        return False
     joins, tokens = _token_joins(request)
-    needed = "" if _is_mixed(scratch, request) else "where false"
     best = ", ".join(f"min({token})" for token in tokens.values())
     scratch.execute(f"create table document_identities as "
                     f"select {_document(request)}, coalesce({best}) as identity_id "
-                    f"from loadable {joins} {needed} group by {_document(request)}")
+                    f"from loadable {joins} group by {_document(request)}")
+    return True
 
 
 def _document(request: LoadRequest) -> str:
@@ -160,8 +163,11 @@ def _is_mixed(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> bool:
     return bool(low != high and contacts)
 
 
-def raw_identities(request: LoadRequest) -> tuple[str, dict[str, str]]:
+def raw_identities(request: LoadRequest, *, are_mixed: bool) -> tuple[str, dict[str, str]]:
     """How the rows of `loadable` get their identities.
+
+    Args:
+        are_mixed: there are `document_identities`.
 
     Returns:
         Joins to `loadable`, and SQL for each raw column that holds a token. A row belongs to its
@@ -169,7 +175,7 @@ def raw_identities(request: LoadRequest) -> tuple[str, dict[str, str]]:
     """
     joins, tokens = _token_joins(request)
     values = dict(_raw_columns(request, tokens))
-    if request.kind.row_id is not None:
+    if are_mixed:
         joins += f" left join document_identities using ({_document(request)})"
         values["identity_id"] = (f"coalesce({tokens['customer_id']}, "
                                  f"document_identities.identity_id, {values['identity_id']})")
