@@ -56,7 +56,11 @@ ONLY_FOR_OWNER = 0o600
 HELD_REASONS = {
     "no_rate": "There is no exchange rate of that date: deliver it in an fx_rates export.",
     "mixed_currency": "Its lines are in different currencies: deliver the corrected order.",
+    "several_customers": "Its lines name several customers: deliver the corrected order; if the "
+                         "shop uses order numbers again, join what tells them apart "
+                         "(docs/orders.md, One order, one customer).",
     "unknown_order": "A refund whose order is not known: deliver the order.",
+    "order_held": "A refund whose order is held: mend the order.",
     "ambiguous_order": "Several sources have an order of that number: state order_source.",
 }
 RELEASED = "They are released by themselves."
