@@ -7,6 +7,7 @@ checks whose answer is forecast stand in `expectations/invariants/`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 
 import pandas as pd
 
@@ -30,7 +31,7 @@ def rejected_forecast(loads: pd.DataFrame, rejected: pd.DataFrame, gate: GateSet
     for source, rejected_n in rejected[~is_no_fault].groupby("source").size().items():
         read_n = int(loads.loc[loads["source"] == source, "rows_read_n"].sum())
         read_n -= int(no_faults.get(source, 0))
-        bound = own_bounds.get(str(source), gate.maximum_rejected_share)
+        bound = _exact(own_bounds.get(str(source), gate.maximum_rejected_share))
         if rejected_n > gate.rejected_rows_tolerated and rejected_n > bound * read_n:
             yield (f"{source}: {rejected_n} of {read_n} rows would be rejected, over the bound of "
                    f"{bound:.1%} (maximum_rejected_share): the gate would stop the night")
@@ -43,13 +44,18 @@ def held_forecast(parts: pd.DataFrame, gate: GateSettings) -> Iterator[str]:
         parts: source, state, rows_n: current rows of orders and refunds by what became of them.
         gate: bounds of the home.
     """
-    bound = gate.maximum_held_share
+    bound = _exact(gate.maximum_held_share)
     for source, of_source in parts.groupby("source", sort=True):
         held_n = int(of_source.loc[of_source["state"] == "held", "rows_n"].sum())
         current_n = int(of_source["rows_n"].sum())
         if held_n > bound * current_n:
             yield (f"{source}: {held_n} of {current_n} rows would be held, over the bound of "
                    f"{bound:.1%} (maximum_held_share): the gate would stop the night")
+
+
+def _exact(share: float) -> Decimal:
+    """A bound as it is written: the gate compares decimals."""
+    return Decimal(str(share))
 
 
 def currency_advice(orders: pd.DataFrame, base_currency: str) -> str | None:
