@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as Grid
@@ -26,6 +27,7 @@ from dagster_project.configuration import ConfigurationError
 from dagster_project.settings import (
     Home,
     HomeMissing,
+    Place,
     SecretMissing,
     enter,
     home_from_environment,
@@ -127,16 +129,40 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Folder of the new home.")],
     sample: Annotated[bool, typer.Option(
         "--sample", help="The home will hold made-up data (fixed key).")] = False,
+    currency: Annotated[str, typer.Option(
+        metavar="CODE", help="Base currency, for example USD; else CNY.")] = "",
+    time_zone: Annotated[str, typer.Option(
+        metavar="ZONE", help="Zone of the business, for example America/New_York; else "
+                             "Asia/Shanghai.")] = "",
+    phone_region: Annotated[str, typer.Option(
+        metavar="CODE", help="Country of telephone numbers that state none, for example US; else "
+                             "CN in Asia/Shanghai, none elsewhere.")] = "",
 ) -> None:
     """Make a home: config, landing, state and warehouse."""
-    home = make_home(folder, is_sample=sample)
-    out.print(f"Home {home.folder}", markup=False)
+    stated = {"currency": currency, "time_zone": time_zone, "phone_region": phone_region}
+    given = {name: value for name, value in stated.items() if value}
+    try:
+        home = make_home(folder, is_sample=sample, place=Place(**given) if given else None)
+    except ValidationError as error:
+        raise _fail("\n".join(
+            f"--{str(fault['loc'][0]).replace('_', '-')}: "
+            f"{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()),
+            WRONG_INPUT) from None
+    except ConfigurationError as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    business = home.configuration.business
+    out.print(f"Home {home.folder}: base currency {business.base_currency}, business time zone "
+              f"{business.time_zone}", markup=False)
     out.print("  config/     what your business decides; start with crm.yaml and sources.yaml\n"
-              "  landing/    drop exports here: orders*, interactions*, surveys*, customers*\n"
+              "  landing/    drop exports here: those of known shops and survey tools as they are, "
+              "others as\n              orders*, interactions*, surveys*, customers*\n"
               "  warehouse/  crm.duckdb for your BI tool, after the first night", markup=False)
     if not sample:
-        out.print("Set CRM_HOME_SECRET to a secret of at least 32 characters and keep it: "
-                  "python3 -c 'import secrets; print(secrets.token_hex(32))'", markup=False)
+        out.print("Its secret, at least 32 characters, must always be the same; make it once and "
+                  "keep it:\n  export CRM_HOME_SECRET=$(python3 -c 'import secrets; "
+                  "print(secrets.token_hex(32))')", markup=False)
+    out.print(f"Then, when landing/ has files: crm-value --home {home.folder} check",
+              markup=False)
 
 
 @app.command()
@@ -354,24 +380,23 @@ def rebuild(context: typer.Context) -> None:
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Say what of the landing folder would be loaded, repeated, rejected or held."""
+    """Say what of landing/ would be loaded, rejected or held, and whether that stops a night."""
     from dagster_project.customers.trial import try_landing
 
     home = _ready_home(context)
     with _progress() as tell:
         trial = try_landing(home, _yesterday(home), tell)
-    for line in trial.lines:
+    for line in (*trial.files, *trial.rejected, *trial.held, *trial.stops):
         out.print(line, markup=False)
-    for what, count in trial.held.items():
-        out.print(f"held: {count} {what}", markup=False)
-    if not trial.lines:
+    if not trial.files:
         out.print(f"{home.landing} holds nothing new", markup=False)
-    for line in trial.over_bound:
-        out.print(line, markup=False)
     if trial.refused_n:
         out.print("Files that cannot be read stop the night: mend or remove them.", markup=False)
-    if trial.refused_n or trial.over_bound:
+    if trial.refused_n or trial.stops:
         raise typer.Exit(REFUSED)
+    if trial.files or trial.held:
+        out.print(f"The gate would not stop a night for any of this. Next: crm-value --home "
+                  f"{home.folder} run", markup=False)
 
 
 @app.command()

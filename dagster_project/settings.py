@@ -7,6 +7,7 @@ measures is not here but in `configuration.py`; about its exports, in `ingest/so
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from dagster_project.configuration import (
     Configuration,
@@ -23,6 +24,8 @@ from dagster_project.configuration import (
     load_configuration,
 )
 from dagster_project.engine.stores import Limits, Stores
+from dagster_project.ingest.contacts import PhoneRegion
+from dagster_project.ingest.mapping import known_zone
 from dagster_project.ingest.presets import SHIPPED_PRESETS, Preset, load_presets
 from dagster_project.ingest.sources import Sources, load_sources
 from dagster_project.yaml_file import load_model
@@ -251,12 +254,54 @@ def home_from_environment() -> Home:
     return Home(Path(os.environ.get("CRM_HOME", "home")))
 
 
-def make_home(folder: Path, *, is_sample: bool) -> Home:
-    """Make a home in `folder` with the default configuration.
+def _currency_code(text: str) -> str:
+    if not re.fullmatch("[A-Z]{3}", text):
+        raise ValueError(f"{text!r} is no currency; write the three capital letters of ISO 4217, "
+                         f"for example USD")
+    return text
+
+
+class Place(_Strict):
+    """Where a business is; what is None stays as it is shipped.
+
+    Attributes:
+        currency: base currency.
+        time_zone: of the business, and of times in exports that state none.
+        phone_region: country of telephone numbers that state none. None with another time zone
+            than the shipped one: none, since numbers read as those of another country would be
+            wrong and not only missing.
+    """
+
+    currency: Annotated[str, AfterValidator(_currency_code)] | None = None
+    time_zone: Annotated[str, AfterValidator(known_zone)] | None = None
+    phone_region: PhoneRegion = None
+
+    def written_into(self, text: str) -> str:
+        """A shipped configuration file for this place."""
+        if self.currency:
+            text = text.replace("base_currency: CNY", f"base_currency: {self.currency}")
+        if self.time_zone:
+            text = text.replace("time_zone: Asia/Shanghai", f"time_zone: {self.time_zone}")
+        if self.phone_region:
+            return text.replace("phone_region: CN", f"phone_region: {self.phone_region}")
+        if self.time_zone:
+            text = text.replace("\nphone_region: CN", "\n# phone_region: CN")
+        return text
+
+
+def make_home(folder: Path, *, is_sample: bool, place: Place | None = None) -> Home:
+    """Make a home in `folder` with the default configuration, for a place if one is stated.
 
     Files that are there already are left as they are.
+
+    Raises:
+        ConfigurationError: a place is stated, and the home has a configuration already.
     """
     home = Home(folder)
+    if place is not None and any((home.config / name).exists() for name in CONFIG_FILES):
+        raise ConfigurationError([
+            f"{home.config} is there already and stays as it is; state currency, time zone and "
+            f"phone region in its crm.yaml and sources.yaml"])
     for part in (home.config, home.landing, home.state, home.warehouse):
         part.mkdir(parents=True, exist_ok=True)
     for name in CONFIG_FILES:
@@ -267,6 +312,8 @@ def make_home(folder: Path, *, is_sample: bool) -> Home:
         if is_sample:
             text = text.replace("sample_data: false", "sample_data: true")
             text = text.replace("version: arrival", "version: file_name")
+        if place is not None:
+            text = place.written_into(text)
         target.write_text(text, encoding="utf-8")
     # Identities and rejected rows in clear are for the pipeline's user only.
     home.state.chmod(0o700)

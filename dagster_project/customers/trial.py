@@ -1,20 +1,27 @@
 """What tonight would do with the landing folder, without a night: `crm-value check`.
 
 The files are really loaded and the models really run, but into a copy of raw that is thrown away.
+What the gate would say of them stands in `forecast.py`.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
 
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
-from dagster_project.customers.merging import Tokens, merges_of
+from dagster_project.customers.forecast import (
+    NO_RATE,
+    currency_advice,
+    held_forecast,
+    rejected_forecast,
+)
+from dagster_project.customers.merging import Tokens, left_out_identities, merges_of
 from dagster_project.customers.night import choose_inputs
 from dagster_project.customers.tables import (
     CUSTOMER_MAP,
@@ -24,31 +31,34 @@ from dagster_project.customers.tables import (
     NIGHT_INPUTS,
 )
 from dagster_project.engine.embedded import EmbeddedEngine
+from dagster_project.engine.quarantine import rejected_rows
 from dagster_project.engine.scratch import scratch_folder
-from dagster_project.ingest.loading import (
-    HashMemory,
-    IngestReport,
-    ingest_landing,
-    words_of,
-)
+from dagster_project.engine.stores import literal
+from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
+from dagster_project.ingest.quarantine import LEFT_OUT, held_words, rejected_words
 from dagster_project.settings import DBT_PROJECT, Home, read_variable
+
+# The models that say what is held, and of how many rows.
+ASKED_MODELS = ("held_rows", "int_reconciled_orders", "int_reconciled_refunds")
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What would happen.
+    """What would happen, a line each.
 
     Attributes:
-        lines: a line for each file that is new.
-        held: kind and reason -> orders or refunds that would be held.
+        files: of each file that is new.
+        rejected: rejected rows that no publication knows yet, with row numbers and what to do.
+        held: orders and refunds that would be held, with what to do.
         refused_n: files that cannot be read as a whole.
-        over_bound: a line for each source with so many rejected rows that the gate would say no.
+        stops: what the gate would refuse the night for, with what to do.
     """
 
-    lines: tuple[str, ...]
-    held: dict[str, int] = field(default_factory=dict)
+    files: tuple[str, ...]
+    rejected: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
     refused_n: int = 0
-    over_bound: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
 
 
 def try_landing(home: Home, night: date, tell: Callable[[str, float | None], None]) -> Trial:
@@ -68,42 +78,47 @@ def try_landing(home: Home, night: date, tell: Callable[[str, float | None], Non
             engine, home.landing, home.sources, HashMemory(folder / "hashes.json"),
             run_id="check", now=datetime.now(UTC).replace(tzinfo=None),
             queries=home.config, url_of=read_variable, report_progress=tell)
-        lines = tuple(words_of(report))
-        if not report.loaded:
-            return Trial(lines, {}, len(report.refused))
+        files, refused_n = tuple(words_of(report)), len(report.refused)
+        if engine.last_load_seq() == 0:
+            return Trial(files, refused_n=refused_n)
+        rejected, stops = _rejected(home, engine)
         tell("finding orders that would be held", None)
-        return Trial(lines, _held(home, engine, folder, night), len(report.refused),
-                     tuple(_over_bound(home, report)))
+        _run_models(home, engine, folder, night)
+        held, further = _held(home, engine)
+        return Trial(files, rejected, held, refused_n, (*stops, *further))
 
 
-def _over_bound(home: Home, report: IngestReport) -> Iterator[str]:
-    """Sources of which too many rows would be rejected, as the gate counts them tonight."""
-    gate = home.settings.gate
-    bounds = {source.name: source.maximum_rejected_share for source in home.sources.sources}
-    for name in sorted({file.source for file in report.loaded}):
-        results = [file.result for file in report.loaded if file.source == name]
-        left_out = sum(result.rejected_by_reason.get("left_out", 0) for result in results)
-        rejected = sum(result.rows_rejected_n for result in results) - left_out
-        read = sum(result.rows_read_n for result in results) - left_out
-        bound = bounds.get(name)
-        bound = gate.maximum_rejected_share if bound is None else bound
-        if rejected > gate.rejected_rows_tolerated and rejected > bound * read:
-            yield (f"{name}: {rejected} of {read} rows would be rejected, over the bound of "
-                   f"{bound:.1%} (maximum_rejected_share): the gate would stop the night")
+def _rejected(home: Home, engine: EmbeddedEngine) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Rejected rows of the loads that the gate looks at tonight, and what it would say."""
+    known = 0
+    if home.stores.publication.exists():
+        with home.stores.open(home.stores.publication, read_only=True) as connection:
+            row = connection.execute("select max(known_load_seq) from publication").fetchone()
+            known = row[0] if row else 0
+    loads = engine.read_current(
+        "raw", "select source, rows_read_n from load_ledger where load_seq > ?", [known])
+    rejected = rejected_rows(engine.stores)
+    rejected = rejected[rejected["load_seq"] > known]
+    own = {source.name: source.maximum_rejected_share for source in home.sources.sources
+           if source.maximum_rejected_share is not None}
+    shown = rejected[(rejected["reason"] != LEFT_OUT) & rejected["repaired_load_seq"].isna()]
+    return (tuple(rejected_words(shown)),
+            tuple(rejected_forecast(loads, rejected, home.settings.gate, own)))
 
 
-def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict[str, int]:
+def _run_models(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> None:
+    """Make the models that say what is held, as known by now."""
     inputs = choose_inputs(
         night, engine.last_load_seq(), home.configuration.hash,
         pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"]),
         0, fit_reference=True)
-    merges = merges_of(engine, home.configuration, Tokens(home.secret, home.sources), night,
-                       inputs.known_load_seq)
+    tokens = Tokens(home.secret, home.sources)
+    merges = merges_of(engine, home.configuration, tokens, night, inputs.known_load_seq)
     for table, frame in (
         (NIGHT_INPUTS, inputs.to_frame()), (IDENTITY_EDGES, merges.edges),
         (CUSTOMER_MAP, merges.customer_map),
         (DECAY_WEIGHTS, pd.DataFrame(columns=list(DECAY_WEIGHTS.column_names))),
-        (EXCLUDED_IDENTITIES, pd.DataFrame(columns=list(EXCLUDED_IDENTITIES.column_names))),
+        (EXCLUDED_IDENTITIES, left_out_identities(home.configuration, tokens)),
     ):
         engine.replace_cells("build", table, "night", frame)
     stores = engine.stores
@@ -112,10 +127,31 @@ def _held(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> dict
         stores.build, stores.raw, stores.limits.memory, stores.limits.threads,
         stores.limits.spill_folder, folder / "dbt")
     configured = arguments[arguments.index("--vars"):]
-    for _ in engine.run_models(["run", *configured, "--select", "+held_rows"], environment,
+    selected = [f"+{model}" for model in ASKED_MODELS]
+    for _ in engine.run_models(["run", *configured, "--select", *selected], environment,
                                DBT_PROJECT):
         pass
+
+
+def _held(home: Home, engine: EmbeddedEngine) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Orders and refunds that would be held, and what the gate would say."""
     held = engine.read_current(
-        "build", "select concat(kind, ', ', reason) as what, count(*) as n from marts.held_rows "
-                 "group by kind, reason order by kind, reason")
-    return {str(row.what): int(row.n) for row in held.itertuples(index=False)}
+        "build", "select source, order_id, reason, currency from marts.held_rows "
+                 "order by source, reason, order_id")
+    parts = engine.read_current(
+        "build",
+        "select source, state, cast(sum(lines_n) as bigint) as rows_n "
+        "from intermediate.int_reconciled_orders where state not in ('loaded', 'superseded') "
+        "group by source, state union all "
+        "select source, state, cast(sum(rows_n) as bigint) as rows_n "
+        "from intermediate.int_reconciled_refunds where state not in ('loaded', 'superseded') "
+        "group by source, state")
+    orders = engine.read_current(
+        "build", f"select currency, held_reason is not distinct from {literal(NO_RATE)} "
+                 f"as is_unrated, count(*) as orders_n from marts.order_facts "
+                 f"group by all order by all")
+    words, stops = tuple(held_words(held)), tuple(held_forecast(parts, home.settings.gate))
+    advice = currency_advice(orders, home.configuration.business.base_currency)
+    if advice is None:
+        return words, stops
+    return (words, (*stops, advice)) if stops else ((*words, advice), stops)

@@ -75,7 +75,7 @@ def loads(stores: Stores) -> pd.DataFrame:
 
 def held_rows(stores: Stores) -> pd.DataFrame:
     """The orders that the last run found waiting for something; empty before the first."""
-    columns = ["source", "order_id", "reason"]
+    columns = ["source", "order_id", "reason", "currency"]
     if not stores.status.exists():
         return pd.DataFrame(columns=columns)
     with stores.open(stores.status, read_only=True) as connection:

@@ -31,6 +31,9 @@ from dagster_project.ingest.queried_loads import find_queried_loads
 from dagster_project.ingest.recognition import Sight, recognise
 from dagster_project.ingest.sources import Source, Sources
 
+# Of columns that nothing reads; all of them are in load_ledger.
+SHOWN_COLUMNS = 6
+
 
 @dataclass(frozen=True)
 class LoadedFile:
@@ -269,13 +272,16 @@ def words_of(report: IngestReport) -> list[str]:
                 f"{result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
                 f"{result.rows_rejected_n} rejected")
         if result.rejected_by_reason:
-            line += " (" + ", ".join(f"{reason} {count}" for reason, count
-                                     in result.rejected_by_reason.items()) + ")"
+            line += " (" + ", ".join(
+                f"{count} left out by rule" if reason == "left_out" else f"{reason} {count}"
+                for reason, count in result.rejected_by_reason.items()) + ")"
         line += "".join(f"; {note}" for note in result.notes)
         line += "".join(f"; {rows_n} rows whose {column} is none that can be read, and so joins "
                         f"nobody" for column, rows_n in result.unusable_contacts.items())
         if result.ignored_columns:
-            line += f"; columns nothing reads: {', '.join(result.ignored_columns)}"
+            line += f"; {len(result.ignored_columns)} columns nothing reads: "
+            line += ", ".join(result.ignored_columns[:SHOWN_COLUMNS])
+            line += ", ..." if len(result.ignored_columns) > SHOWN_COLUMNS else ""
         lines.append(line)
     lines += [f"landing/{name}: loaded before under another name, all rows repeated"
               for name in report.repeated]

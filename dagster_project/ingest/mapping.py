@@ -493,6 +493,7 @@ def declaration_faults(kind: ExportKind, declared: Declaration) -> Iterator[Faul
     for name, rule in declared.columns.items():
         for part, text in _rule_faults(kind, name, rule, numbered=False):
             yield ("columns", name, *part), text
+    yield from _order_id_faults(declared)
     if declared.lines is not None:
         yield from _line_faults(kind, declared)
     if declared.answers:
@@ -514,6 +515,21 @@ def _kind_faults(kind: ExportKind, declared: Declaration) -> Iterator[Fault]:
         yield ("currency",), f"{kind.name} have no column currency"
     if declared.version.rule == "column" and declared.version.column not in kind.column_names:
         yield ("version",), f"{kind.name} have no column {declared.version.column}"
+
+
+def _order_id_faults(declared: Declaration) -> Iterator[Fault]:
+    """Order numbers stand in clear in raw: nothing personal may be joined to one."""
+    personal = ["name", "email", "phone"]
+    if declared.customer_ids_are_personal:
+        personal.append("customer_id")
+    columns = {normal(column): name for name in personal if name in declared.columns
+               for column in declared.columns[name].file_columns}
+    rule = declared.columns.get("order_id")
+    for position, column in enumerate(rule.join if rule else ()):
+        if normal(column) in columns:
+            yield (("columns", "order_id", "join", position),
+                   f"{column} is the {columns[normal(column)]} of a person, and order numbers are "
+                   f"not hidden; join a column that is not personal, for example the day")
 
 
 def _line_faults(kind: ExportKind, declared: Declaration) -> Iterator[Fault]:

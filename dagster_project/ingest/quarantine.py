@@ -56,7 +56,11 @@ ONLY_FOR_OWNER = 0o600
 HELD_REASONS = {
     "no_rate": "There is no exchange rate of that date: deliver it in an fx_rates export.",
     "mixed_currency": "Its lines are in different currencies: deliver the corrected order.",
+    "several_customers": "Its lines name several customers: deliver the corrected order; if the "
+                         "shop uses order numbers again, join what tells them apart "
+                         "(docs/orders.md, One order, one customer).",
     "unknown_order": "A refund whose order is not known: deliver the order.",
+    "order_held": "A refund whose order is held: mend the order.",
     "ambiguous_order": "Several sources have an order of that number: state order_source.",
 }
 RELEASED = "They are released by themselves."
@@ -118,22 +122,39 @@ def quarantine_words(stores: Stores, choice: Choice) -> list[str]:
         QuarantineError: no row is of the source or reason that is asked for.
     """
     rejected, held = _chosen(stores, choice)
-    lines = []
+    return [*rejected_words(rejected), *held_words(held)]
+
+
+def rejected_words(rejected: pd.DataFrame) -> Iterator[str]:
+    """Rejected rows by source, file and reason, with the first row numbers and what to do.
+
+    Args:
+        rejected: columns of table `rejected_rows`.
+    """
     for source, of_source in rejected.groupby("source", sort=True):
-        lines.append(f"{source}: {len(of_source)} rejected")
+        yield f"{source}: {len(of_source)} rejected"
         for (load_seq, file_name), rows in of_source.groupby(["load_seq", "file_name"]):
-            lines.append(f"  landing/{file_name} (load {load_seq})")
+            yield f"  landing/{file_name} (load {load_seq})"
             for (reason, column), alike in rows.fillna({"column_name": ""}).groupby(
                     ["reason", "column_name"]):
                 where = f" in {column}" if column else ""
                 numbers = _some([str(number) for number in alike[_row_number(alike)]])
-                lines.append(f"    {len(alike)} {reason}{where}, row {numbers}. "
-                             f"{REJECTION_REASONS.get(str(reason), '')}".rstrip())
+                yield (f"    {len(alike)} {reason}{where}, row {numbers}. "
+                       f"{REJECTION_REASONS.get(str(reason), '')}".rstrip())
+
+
+def held_words(held: pd.DataFrame) -> Iterator[str]:
+    """Held orders and refunds by source and reason, with the first of them and what to do.
+
+    Args:
+        held: source, order_id, reason, currency.
+    """
     for (source, reason), waiting in held.groupby(["source", "reason"], sort=True):
-        lines.append(f"{source}: {len(waiting)} held, {reason}: "
-                     f"{_some(list(waiting['order_id']))}. "
-                     f"{HELD_REASONS.get(str(reason), '')} {RELEASED}")
-    return lines
+        currencies = f" ({', '.join(sorted(set(waiting['currency'])))})" \
+            if reason == "no_rate" else ""
+        yield (f"{source}: {len(waiting)} held, {reason}{currencies}: "
+               f"{_some(list(waiting['order_id']))}. "
+               f"{HELD_REASONS.get(str(reason), '')} {RELEASED}")
 
 
 def _chosen(stores: Stores, choice: Choice) -> tuple[pd.DataFrame, pd.DataFrame]:

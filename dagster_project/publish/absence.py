@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 from dagster_project.configuration import Configuration
 from dagster_project.customers.merging import Tokens
+from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.ingest.canonical import KINDS, REJECTION_REASONS
 from dagster_project.publish.publications import Published, read_rows
 from dagster_project.settings import Home
@@ -63,6 +64,10 @@ _WORDS = {
                        "with the right type, and run the night again.",
         "campaigns": "Only campaign exports name it, and they make no customer.",
         "campaigns_do": "Deliver a customer record, order, interaction or survey answer of it.",
+        "held": "Its orders {orders} are held, because their lines name other customers too: they "
+                "belong to nobody until that is mended.",
+        "held_do": "Correct the orders and deliver them again; if the shop uses order numbers "
+                   "again, see docs/orders.md.",
         "superseded": "Its {n} loaded rows were all replaced: newer versions of the same documents "
                       "do not name it any more.",
         "superseded_do": "If that is wrong, deliver the documents again with this customer_id.",
@@ -73,6 +78,8 @@ _WORDS = {
         "order_of": "{asked} is an order number (source {source}, {day}): the order of customer "
                     "{key}.",
         "order_of_do": "Explain that customer: crm-value explain {key}",
+        "order_later": "It is dated after {night}: it counts in the night of {day}: crm-value run "
+                       "--date {day}",
     },
     "zh": {
         "absent": "截至{night}的第{publication}次发布中没有{asked}这位客户。",
@@ -100,6 +107,8 @@ _WORDS = {
         "excluded_do": "如果应当计入,请修改crm.yaml,或交付类型正确的客户记录,再重新运行该夜。",
         "campaigns": "只有活动导出提到它,而活动导出不产生客户。",
         "campaigns_do": "请交付它的客户记录、订单、互动或问卷回答。",
+        "held": "它的订单{orders}暂缓,因为各行还写有其他客户;更正之前不属于任何人。",
+        "held_do": "请更正订单后重新交付;若商店重复使用订单号,见docs/orders.md。",
         "superseded": "它的{n}行已加载数据全部被替换:同一单据的新版本不再提到它。",
         "superseded_do": "如果不对,请带上该customer_id重新交付这些单据。",
         "order_nobody": "{asked}是订单号(来源{source},{day}):该订单没有客户编号,"
@@ -107,6 +116,7 @@ _WORDS = {
         "order_nobody_do": "请交付带有customer_id的该订单新版本。",
         "order_of": "{asked}是订单号(来源{source},{day}):它是客户{key}的订单。",
         "order_of_do": "解释该客户:crm-value explain {key}",
+        "order_later": "它的日期在{night}之后,在{day}的夜间运行中计入:crm-value run --date {day}",
     },
 }
 # What to do about a rejected row; the English words stand with the reasons themselves.
@@ -174,12 +184,14 @@ class _Known:
         first_day: earliest business date among them; None: customer records alone.
         tables: raw tables that have them.
         later_rows_n: rows of later loads.
+        later_first_day: earliest business date among those; None: customer records alone.
     """
 
     rows_n: int
     first_day: date | None
     tables: frozenset[str]
     later_rows_n: int
+    later_first_day: date | None
 
 
 def absence_lines(search: Search) -> list[str]:
@@ -191,34 +203,38 @@ def absence_lines(search: Search) -> list[str]:
     if known.rows_n:
         return [head, *_present_rows_lines(search, known)]
     if known.later_rows_n:
-        return [head, *_later_loads_lines(search)]
-    rejected = _rejected_rows(search)
+        return [head, *_later_loads_lines(search, known)]
+    rejected = rejected_naming(search, [search.asked])
     order = _order_lines(search)
     if order:
-        return [head, *order, *_rejected_lines(search, rejected, "rejected_too")]
+        return [head, *order, *rejected_lines(search, rejected, words["rejected_too"])]
     if rejected:
-        return [head, *_rejected_lines(search, rejected, "rejected"), words["rejected_do"]]
+        return [head, *rejected_lines(search, rejected, words["rejected"]), words["rejected_do"]]
     return [head, *_never_seen_lines(search)]
 
 
 def _known(search: Search) -> _Known:
     """One look at each raw table that names customers."""
     rows_n = later_n = 0
-    tables, first = set(), None
+    tables: set[str] = set()
+    firsts: list[datetime] = []
+    later_firsts: list[datetime] = []
+    known = search.published.known_load_seq
     for table, time in EVENT_TIMES.items():
         [row] = search.raw_rows(
             f"select count(case when load_seq <= ? then 1 end) as rows_n, "
-            f"min(case when load_seq <= ? then {time} end) as first_at, count(*) as all_n "
-            f"from {table} where {search.of_members}",
-            [search.published.known_load_seq, search.published.known_load_seq, *search.members])
+            f"min(case when load_seq <= ? then {time} end) as first_at, "
+            f"min(case when load_seq > ? then {time} end) as later_first_at, count(*) as all_n "
+            f"from {table} where {search.of_members}", [known, known, known, *search.members])
         rows_n += row["rows_n"]
         later_n += row["all_n"] - row["rows_n"]
         if row["rows_n"]:
             tables.add(table)
-        if row["first_at"] is not None and (first is None or row["first_at"] < first):
-            first = row["first_at"]
-    return _Known(rows_n, None if first is None else _business_date(search, first),
-                  frozenset(tables), later_n)
+        firsts += [row["first_at"]] if row["first_at"] is not None else []
+        later_firsts += [row["later_first_at"]] if row["later_first_at"] is not None else []
+    return _Known(rows_n, _business_date(search, min(firsts)) if firsts else None,
+                  frozenset(tables), later_n,
+                  _business_date(search, min(later_firsts)) if later_firsts else None)
 
 
 def _business_date(search: Search, at: datetime) -> date:
@@ -233,6 +249,10 @@ def _present_rows_lines(search: Search, known: _Known) -> list[str]:
     rule = _listed(search) or _ignored(search) or _excluded_type(search)
     if rule:
         return [rule, words["excluded_do"]]
+    held = orders_of_several(search) if is_in_build(search) else []
+    if held:
+        orders = ", ".join(sorted({row["order_id"] for row in held})[:SHOWN_ROWS])
+        return [words["held"].format(orders=orders), words["held_do"]]
     if known.tables == {"raw_campaigns"}:
         return [words["campaigns"], words["campaigns_do"]]
     if ("raw_customers" not in known.tables and known.first_day is not None
@@ -268,8 +288,37 @@ def _excluded_type(search: Search) -> str | None:
     return search.words["type"].format(types=", ".join(row["customer_type"] for row in rows))
 
 
-def _later_loads_lines(search: Search) -> Iterator[str]:
-    words = search.words
+def orders_of_several(search: Search) -> list[dict[str, Any]]:
+    """Orders that are nobody's because their lines name others too."""
+    stores = search.home.stores
+    held = read_rows(
+        stores, stores.build,
+        "select source, order_id, refund_id, event_date as day, currency, reason "
+        "from marts.held_rows where reason = 'several_customers'", [])
+    if not held:
+        return []
+    named = {(row["source"], row["order_id"]) for row in search.raw_rows(
+        f"select distinct source, order_id from raw_order_lines "
+        f"where load_seq <= ? and {search.of_members}",
+        [search.published.known_load_seq, *search.members])}
+    return [row for row in held if (row["source"], row["order_id"]) in named]
+
+
+def is_in_build(search: Search) -> bool:
+    """The working tables were made from this publication's inputs."""
+    stores = search.home.stores
+    if not stores.build.exists():
+        return False
+    try:
+        rows = read_rows(stores, stores.build, "select candidate_id from night.night_inputs")
+    except StoreUnreadable:
+        # A run is at work on them.
+        return False
+    return bool(rows) and bool(rows[0]["candidate_id"] == search.published.row["candidate_id"])
+
+
+def _later_loads_lines(search: Search, known: _Known) -> Iterator[str]:
+    words, night = search.words, search.published.as_of_date
     union = " union all ".join(
         f"select load_seq from {table} where {search.of_members}" for table in EVENT_TIMES)
     rows = search.raw_rows(
@@ -278,30 +327,36 @@ def _later_loads_lines(search: Search) -> Iterator[str]:
         f"group by found.load_seq, load_ledger.file_name order by found.load_seq",
         search.members * len(EVENT_TIMES))
     yield words["unknown_yet"].format(known=search.published.known_load_seq)
-    yield from _shown(search, [
+    yield from shown(search, [
         words["unknown_load"].format(load=row["load_seq"], file=row["file_name"], n=row["n"])
         for row in rows])
-    yield words["unknown_yet_do"].format(night=search.published.as_of_date)
+    first = known.later_first_day
+    if first is not None and first > night:
+        yield words["later"].format(night=night, first=first)
+        yield words["later_do"].format(first=first)
+    else:
+        yield words["unknown_yet_do"].format(night=night)
 
 
-def _shown(search: Search, lines: Sequence[str]) -> Iterator[str]:
+def shown(search: Search, lines: Sequence[str]) -> Iterator[str]:
     """The first few lines, and how many more there are."""
     yield from lines[:SHOWN_ROWS]
     if len(lines) > SHOWN_ROWS:
         yield search.words["more"].format(n=len(lines) - SHOWN_ROWS)
 
 
-def _rejected_rows(search: Search) -> list[dict[str, Any]]:
-    """The rejected rows that name what was asked, without their text."""
+def rejected_naming(search: Search, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The rejected rows that hold one of these ids or order numbers, without their text."""
     stores = search.home.stores
-    in_json = json.dumps(search.asked, ensure_ascii=False)[1:-1]
+    texts = sorted({text for name in names
+                    for text in (name, json.dumps(name, ensure_ascii=False)[1:-1])})
     found = {
         (row["load_seq"], row["row_no"])
         for row in read_rows(
             stores, stores.vault,
-            "select load_seq, row_no, row_text from rejected_text "
-            "where contains(row_text, ?) or contains(row_text, ?)", [search.asked, in_json])
-        if _names(row["row_text"], search.asked)
+            f"select load_seq, row_no, row_text from rejected_text "
+            f"where {' or '.join('contains(row_text, ?)' for _ in texts)}", texts)
+        if any(_names(row["row_text"], name) for name in names)
     }
     if not found:
         return []
@@ -326,13 +381,14 @@ def _names(text: str, asked: str) -> bool:
     return re.search(rf"(?<![\w-]){re.escape(asked)}(?![\w-])", text) is not None
 
 
-def _rejected_lines(search: Search, rows: Sequence[Mapping[str, Any]],
-                    head: str) -> Iterator[str]:
+def rejected_lines(search: Search, rows: Sequence[Mapping[str, Any]],
+                   head: str) -> Iterator[str]:
+    """Rejected rows below a head that takes their number; nothing if there are none."""
     if not rows:
         return
     words = search.words
-    yield words[head].format(n=len(rows))
-    yield from _shown(search, [
+    yield head.format(n=len(rows))
+    yield from shown(search, [
         words["rejected_row"].format(
             load=row["load_seq"], file=row["file_name"], row=row["row_no"], reason=row["reason"],
             column=words["in_column"].format(column=row["column_name"])
@@ -359,6 +415,8 @@ def _order_lines(search: Search) -> list[str]:
             "key": search.customer_map.get(identity, identity),
         }
         lines += [words[name].format(**text), words[f"{name}_do"].format(**text)]
+        if text["day"] > search.published.as_of_date:
+            lines.append(words["order_later"].format(night=search.published.as_of_date, **text))
     return lines
 
 

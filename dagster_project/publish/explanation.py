@@ -1,7 +1,8 @@
 """One customer of a publication in words: who, by which inputs, facts, scores, labels.
 
 Scores are put into words by `scoring/explain.py`, from what was published; nothing is computed
-again. Why a customer is not there stands in `absence.py`.
+again. Why a customer is not there stands in `absence.py`, what of one does not count in
+`uncounted.py`.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from dagster_project.publish.publications import (
     rows_of,
 )
 from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY
+from dagster_project.publish.uncounted import uncounted_lines
 from dagster_project.scoring.explain import explain
 from dagster_project.scoring.labels import INSUFFICIENT
 from dagster_project.scoring.reference import Reference, ReferenceMismatch
@@ -94,23 +96,6 @@ _WORDS = {
         "money": "- net revenue {net} {currency}, refunded {refund} {currency}, all time",
         "contacts": "- interactions: {interactions}{last}; survey answers: {answers}",
         "last": ", the last on {day}",
-        "orders": "Orders that do not count",
-        "orders_unknown": "Orders that do not count: not told here, since the working tables hold "
-                          "another night",
-        "order": "- {order} of {day} ({source}): {why}",
-        "no_rate": "held: no rate for {currency} on that date. Deliver it in an fx_rates export; "
-                   "the next run counts the order",
-        "mixed_currency": "held: its lines are in different currencies. Correct the order and "
-                          "deliver it again",
-        "not_completed": "left out: its status is open. It counts once a newer version says "
-                         "completed",
-        "channel": "left out: its {rule} is in exclude.orders.channels of crm.yaml",
-        "tag": "left out: its {rule} is in exclude.orders.tags of crm.yaml",
-        "product_id": "left out: {rule} is in exclude.orders.product_ids of crm.yaml, and nothing "
-                      "else was bought",
-        "product_category": "left out: {rule} is in exclude.orders.product_categories of "
-                            "crm.yaml, and nothing else was bought",
-        "more": "- and {n} more",
         "history": "- this is the summary that history keeps; the whole: crm-value run --date "
                    "{night} --known-at {publication}, then explain again",
         "gone": "{night} was published (publication {publication}), but history does not hold that "
@@ -158,18 +143,6 @@ _WORDS = {
         "money": "- 净收入{net} {currency},退款{refund} {currency},全部时间",
         "contacts": "- 互动{interactions}次{last};问卷回答{answers}份",
         "last": ",最近在{day}",
-        "orders": "未计入的订单",
-        "orders_unknown": "未计入的订单:此处无法说明,工作表保存的是另一夜",
-        "order": "- {day}的{order}({source}):{why}",
-        "no_rate": "暂缓:当日没有{currency}汇率。请在fx_rates导出中交付,下次运行即计入",
-        "mixed_currency": "暂缓:各行货币不同。请更正订单后重新交付",
-        "not_completed": "未计入:状态为open。新版本为completed后计入",
-        "channel": "未计入:{rule}在crm.yaml的exclude.orders.channels中",
-        "tag": "未计入:{rule}在crm.yaml的exclude.orders.tags中",
-        "product_id": "未计入:{rule}在crm.yaml的exclude.orders.product_ids中,且没有购买其他商品",
-        "product_category": "未计入:{rule}在crm.yaml的exclude.orders.product_categories中,"
-                            "且没有购买其他商品",
-        "more": "- 另有{n}个",
         "history": "- 这是历史保存的摘要;查看全部:crm-value run --date {night} --known-at "
                    "{publication},然后再次解释",
         "gone": "{night}已发布(第{publication}次发布),但历史已不再保存该日期。查看:"
@@ -307,11 +280,19 @@ class _Question:
             return [self._about_publication("gone")]
         # What is not found by a wrong secret is not absent.
         require_secret(self.home.stores, self.home.secret)
-        members = [identity for identity, key in self.customer_map.items() if key in keys]
-        return [*lines, *absence_lines(Search(
-            self.home, self.published, self.configuration, self.asked,
-            tuple(dict.fromkeys([*self.identities, *members])), self.customer_map,
-            self.language))]
+        return [*lines, *absence_lines(self._search(*keys, *self.identities))]
+
+    def _search(self, *tokens: str) -> Search:
+        """For these tokens and all that was merged with them."""
+        members = [identity for identity, key in self.customer_map.items() if key in tokens]
+        return Search(self.home, self.published, self.configuration, self.asked,
+                      tuple(dict.fromkeys([*tokens, *members])), self.customer_map, self.language)
+
+    def _names(self, key: str) -> list[str]:
+        """What the exports may call the customer: its ids, and what was asked."""
+        ids = self.read("select source_customer_id as name from customer_ids "
+                        "where customer_key = cast(? as uuid) order by all", [key])
+        return list(dict.fromkeys([self.asked, *(row["name"] for row in ids)]))
 
     def _stated_by(self) -> tuple[str, ...]:
         """Keys of the customers whose rows state what was asked, as their contact."""
@@ -353,7 +334,8 @@ class _Question:
             else (self.published.as_of_date - last).days,
         }
         return [
-            *self._head(key), *self._facts(customer), *self._uncounted_orders(key), "",
+            *self._head(key), *self._facts(customer),
+            *uncounted_lines(self._search(key), key, self._names(key)), "",
             *explain(scores, features, self._reference(), self.configuration, self.language),
         ]
 
@@ -508,45 +490,6 @@ class _Question:
         yield words["contacts"].format(
             interactions=customer["interactions_n"], answers=customer["survey_answers_n"],
             last=words["last"].format(day=contact) if contact else "")
-
-    def _uncounted_orders(self, key: str) -> Iterator[str]:
-        """Orders of the customer that are held or left out, while the build holds this night."""
-        stores, words = self.home.stores, self.words
-        if not self._is_in_build():
-            yield words["orders_unknown"]
-            return
-        rows = read_rows(
-            stores, stores.build,
-            "select orders.source, orders.order_id, orders.ordered_date, orders.currency, "
-            "coalesce(orders.excluded_reason, orders.held_reason) as reason "
-            "from marts.order_facts as orders inner join marts.customer_identities as identities "
-            "on orders.identity_id = identities.identity_id "
-            "where identities.customer_key = cast(? as uuid) and orders.ordered_date <= ? "
-            "and coalesce(orders.excluded_reason, orders.held_reason) is not null "
-            "order by orders.ordered_date desc, orders.source, orders.order_id",
-            [key, self.published.as_of_date])
-        if rows:
-            yield words["orders"]
-        for row in rows[:SHOWN_ORDERS]:
-            why = words[row["reason"].split(":")[0]].format(
-                currency=row["currency"], rule=row["reason"])
-            yield words["order"].format(order=row["order_id"], day=row["ordered_date"],
-                                        source=row["source"], why=why)
-        if len(rows) > SHOWN_ORDERS:
-            yield words["more"].format(n=len(rows) - SHOWN_ORDERS)
-
-    def _is_in_build(self) -> bool:
-        """The working tables were made from this publication's inputs."""
-        stores = self.home.stores
-        if not stores.build.exists():
-            return False
-        try:
-            rows = read_rows(stores, stores.build, "select candidate_id from night.night_inputs")
-        except StoreUnreadable:
-            # A run is at work on them.
-            return False
-        return bool(rows) and bool(rows[0]["candidate_id"] == self.published.row["candidate_id"])
-
 
 def _key_of(asked: str) -> str | None:
     """What was asked as the text of a customer_key, if it is one."""

@@ -5,8 +5,8 @@ says: sources with too large a share of held rows
 why: >-
   Held rows wait for something, for example a rate; while many wait, every total is too small.
 action: >-
-  Read the reasons in held_rows and bring what is missing; the rows are then released by
-  themselves.
+  See them, and what to do about each reason, with crm-value rejected; crm-value check says
+  beforehand what would be held. Once what is missing has come, they are released by themselves.
 shown: [source]
 */
 select reconciliation.source, reconciliation.held, reconciliation.current

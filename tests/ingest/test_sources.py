@@ -102,6 +102,11 @@ def test_a_preset_without_a_zone_leaves_that_of_the_home(tmp_path: Path):
      ["is no regular expression"]),
     ("  s: {preset: my_shop, files: [x], columns: {channel: {prefix: a}}}\n",
      ["says no column"]),
+    ("  s: {preset: my_shop, files: [x], columns: {email: Mail, order_id: {join: [No, mail]}}}\n",
+     ["columns.order_id.join.1", "mail is the email of a person"]),
+    ("  s: {preset: my_shop, files: [x], customer_ids_are_personal: true, columns: "
+     "{customer_id: Mail, order_id: {join: [No, Mail]}}}\n",
+     ["columns.order_id.join.1", "Mail is the customer_id of a person"]),
     ("  s: {preset: my_shop, files: [x], left_out: [{rule: a, column: B}]}\n",
      ["sources.s.left_out.0", "exactly one of words, pattern, filled"]),
     ("  s: {preset: my_shop, files: [x], answers: [{question: Q, instrument: nps}]}\n",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> TrialHome:
     (("approve", "--candidate", "none", "--waive", "scores_present", "--reason", "seen"),
      "does not exist; name a candidate"),
     (("run", "--nights", "3"), "No such option: --nights"),
+    (("init", "elsewhere", "--currency", "usd"), "--currency: 'usd' is no currency"),
+    (("init", "elsewhere", "--time-zone", "Mars/Olympus"), "--time-zone: 'Mars/Olympus' is no"),
     (("rejected",), "nothing was loaded yet"),
     (("rejected", "--write", "nowhere"), "nothing was loaded yet"),
 ])
@@ -103,8 +106,9 @@ def test_check_says_what_a_night_would_do_and_changes_nothing(tmp_path: Path,
 
     assert "landing/orders/orders_2026-11-17.csv: " in said
     assert "landing/letter.txt: no source in sources.yaml claims it" in said
-    assert "orders, no_rate" in said
+    assert re.search(r"orders: \d+ held, no_rate \([A-Z]{3}.*\): .*deliver it in an fx_rates", said)
     assert "6 rejected (not_a_number 6)" in said
+    assert "6 not_a_number in unit_price, row 1, 2, 3, 4, 5 and 1 more. Write a plain" in said
     assert "over the bound of 5.0% (maximum_rejected_share): the gate would stop" in said
     assert not home.publication.exists()
     assert not home.raw.exists()

@@ -20,6 +20,9 @@ CRAFTED_ORDERS = (
     ("XO7", 1, "X-OTHER", f"{FIRST} 10:00:00", "completed", 2, "1234.50", "CNY"),
     ("XO8", 1, "X-MERGED-1", f"{FIRST} 10:00:00", "completed", 1, "10.00", "CNY"),
     ("XO9", 1, "X-MERGED-2", f"{FIRST} 10:00:00", "completed", 1, "20.00", "CNY"),
+    ("XO15", 1, "X-OPEN", f"{FIRST} 10:00:00", "completed", 1, "6.00", "CNY"),
+    ("XO15", 2, "X-SHARED", f"{FIRST} 10:00:00", "completed", 1, "7.00", "CNY"),
+    ("XO16", 1, "X-HELD", "whenever", "completed", 1, "7.00", "CNY"),
 )
 
 
@@ -71,6 +74,9 @@ def _drop_crafted_files(home: TrialHome) -> None:
     home.drop("orders/orders_guests_2026-11-19.csv", (*ORDER_HEADER, "email"), [
         ("XO13", 1, "", f"{FIRST} 10:00:00", "completed", 1, "11.00", "CNY", "guest@example.com"),
         ("XO14", 1, "", f"{FIRST} 10:00:00", "completed", 1, "4.00", "CNY", "Merged@Example.com")])
+    home.drop("refunds/refunds_2026-11-19.csv",
+              ("refund_id", "order_id", "refunded_at", "refund", "currency"),
+              [("R-1", "XO8", f"{FIRST} 11:00:00", "1.00", "USD")])
     home.drop("campaigns/campaigns_2026-11-19.csv",
               ("campaign_id", "customer_id", "group", "treated_at"), [
                   ("K1", "X-CAMPAIGN", "treated", f"{FIRST} 10:00:00")])

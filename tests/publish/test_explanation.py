@@ -15,7 +15,7 @@ from dagster_project.customers.identities import identity_token
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.ingest.canonical import REJECTION_REASONS
 from dagster_project.ingest.loading import HashMemory, ingest_landing
-from dagster_project.publish import absence, explanation
+from dagster_project.publish import absence, explanation, uncounted
 from dagster_project.publish.explanation import Unexplainable, explain_customer
 from dagster_project.publish.publications import dates_in_words
 from dagster_project.settings import SAMPLE_SECRET, Home
@@ -160,6 +160,9 @@ def test_an_old_key_leads_to_the_new_one(home):
     ("X-LATER", ("the first on 2026-11-22", "crm-value run --date 2026-11-22")),
     ("X-GONE", ("Its 1 loaded rows were all replaced",)),
     ("X-CAMPAIGN", ("Only campaign exports name it",)),
+    ("X-SHARED", ("Its orders XO15 are held", "their lines name other customers too")),
+    ("XO10", ("order number (source orders, 2026-11-22)", "It is dated after 2026-11-20: it counts "
+              "in the night of 2026-11-22: crm-value run --date 2026-11-22")),
     ("XO4", ("order number (source orders, 2026-11-19)", "names no customer", "unattributed")),
     ("XO7", (f"order of customer {identity_token(SAMPLE_SECRET, 'customer', 'X-OTHER')}",)),
 ])
@@ -183,15 +186,33 @@ def test_part_of_an_id_finds_nothing(home, customer):
 
 @pytest.mark.parametrize(("customer", "expected"), [
     ("X-HELD", "- XO3 of 2026-11-19 (orders): held: no rate for JPY on that date"),
+    ("X-HELD", "- load "),
     ("X-OPEN", "- XO5 of 2026-11-19 (orders): left out: its status is open"),
+    ("X-OPEN", "- XO15 of 2026-11-19 (orders): held: its lines name other customers too"),
 ])
 def test_orders_that_do_not_count_are_named(home, customer, expected):
     """The customer is there, without the order."""
     lines = said(home, customer)
     assert "- purchases: 0, of 0 orders" in lines
     assert any(line.startswith(expected) for line in lines)
-    assert "Orders that do not count" not in said(home, "X-OTHER")
+    assert "that do not count" not in text_of(said(home, "X-OTHER"))
     assert "XO12" not in text_of(lines), "an order after the date is no order yet"
+
+
+def test_what_was_rejected_of_a_customer_who_is_there_is_named(home):
+    """By file, row and reason, asked for by id or by key; never its text."""
+    for asked in ("X-HELD", key_of("X-HELD")):
+        text = text_of(said(home, asked))
+        assert "Rejected rows that name it (1); see crm-value rejected\n- load " in text
+        assert "orders_crafted_2026-11-19.csv, row 12: not_a_time in column ordered_at." in text
+        assert "whenever" not in text
+    assert "Rejected rows" not in text_of(said(home, "X-OTHER"))
+
+
+def test_a_refund_that_is_held_is_named(home):
+    """A refund of 1.00 USD for an order in CNY."""
+    assert ("- refund R-1 of 2026-11-19 for XO8 (refunds): held: it is in USD, its order is not. "
+            "Deliver it in the order's currency") in said(home, "X-MERGED-1")
 
 
 def test_too_little_data_is_said_of_who_is_there(home):
@@ -206,11 +227,14 @@ def test_what_came_after_the_publication(home, tmp_path):
     later = home.copy(tmp_path / "home")
     later.drop("orders/orders_new_2026-11-20.csv", ORDER_HEADER, [
         ("XO11", 1, "X-NEW", "2026-11-20 10:00:00", "completed", 1, "9.50", "CNY")])
+    later.drop("orders/orders_newer_2026-11-26.csv", ORDER_HEADER, [
+        ("XO17", 1, "X-NEWER", "2026-11-25 10:00:00", "completed", 1, "9.50", "CNY")])
     own = opened(later.folder)
     ingest_landing(
         EmbeddedEngine(own.stores, own.secret), own.landing, own.sources,
         HashMemory(own.hash_memory), run_id="test",
         now=datetime.now(UTC).replace(tzinfo=None), report_progress=lambda words, share: None)
+    assert "crm-value run --date 2026-11-25" in text_of(said(later, "X-NEWER"))
     text = text_of(said(later, "X-NEW"))
     assert "came after that publication" in text
     assert "landing/orders/orders_new_2026-11-20.csv: 1 rows" in text
@@ -310,7 +334,7 @@ def test_command_line(home):
 def test_every_reason_has_words_in_both_languages():
     """A new reason of rejection needs Chinese words, and both languages the same sentences."""
     assert absence._HINTS["zh"].keys() == REJECTION_REASONS.keys()
-    for words in (absence._WORDS, explanation._WORDS):
+    for words in (absence._WORDS, explanation._WORDS, uncounted._WORDS):
         assert words["zh"].keys() == words["en"].keys()
 
 

@@ -1,6 +1,5 @@
--- What takes an order back, at its own date: stated, else the date of the first version that
--- shows it, else the order's. Lines are looked at one by one, since a shop cancels and refunds
--- by line; what is stated once for an order (status, date) holds for all its lines.
+-- Refunds, returns and cancellations of orders as events, each part of an order taken back once.
+-- What lines take back, and when, stands in int_dated_reversals.
 with exported_refunds as (
     select
         order_source as source,
@@ -31,224 +30,13 @@ returns as (
         and excluded_reason is null
 ),
 
-orders_with_export as (
-    select distinct
-        source,
-        order_id
-    from exported_refunds
-),
-
-reversing_lines as (
-    select
-        lines.source,
-        lines.order_id,
-        lines.line_key,
-        lines.ordered_date,
-        lines.refunded_date,
-        lines.cancelled_date,
-        lines.version_date,
-        lines.is_contested,
-        lines.quantity,
-        lines.refund,
-        lines.refund_amount,
-        lines.sale_amount_original,
-        lines.sale_amount,
-        lines.cost_amount,
-        lines.shipping_amount,
-        lines.status is null as is_status_of_order,
-        orders.status as order_status,
-        -- The status of a negative row says what it is; it takes nothing back a second time.
-        case when not lines.is_return then coalesce(lines.status, orders.status) end as status,
-        exports.order_id is not null
-        or max(case when lines.refund <> 0 then 1 else 0 end) over (
-            partition by lines.source, lines.order_id
-        ) = 1 as has_stated_refund,
-        max(lines.refunded_date) over (partition by lines.source, lines.order_id)
-            as last_refunded_date,
-        max(lines.cancelled_date) over (partition by lines.source, lines.order_id)
-            as last_cancelled_date
-    from {{ ref('int_order_lines_valued') }} as lines
-    inner join {{ ref('order_facts') }} as orders
-        on
-            lines.source = orders.source
-            and lines.order_id = orders.order_id
-    left join orders_with_export as exports
-        on
-            lines.source = exports.source
-            and lines.order_id = exports.order_id
-    where
-        (
-            lines.refund <> 0
-            or (
-                not lines.is_return
-                and coalesce(lines.status, orders.status) in ('cancelled', 'refunded')
-            )
-        )
-        and lines.left_out_rule is null
-        and orders.held_reason is null
-        and orders.excluded_reason is null
-),
-
--- A refunded order that states no amount was refunded in full.
-refunding_lines as (
-    select
-        reversing_lines.*,
-        case
-            when refund <> 0 then refund
-            when status = 'refunded' and not has_stated_refund then sale_amount_original
-            else 0
-        end as line_refund_original,
-        case
-            when refund <> 0 then refund_amount
-            when status = 'refunded' and not has_stated_refund then sale_amount
-            else 0
-        end as line_refund_amount
-    from reversing_lines
-),
-
--- Versions of orders that have more than one; elsewhere the line's own version is the first.
-first_refunds as (
-    select
-        lines.source,
-        lines.order_id,
-        lines.line_key,
-        min(versions.version_date) as first_shown_date
-    from refunding_lines as lines
-    inner join {{ ref('int_contested_order_lines') }} as versions
-        on
-            lines.source = versions.source
-            and lines.order_id = versions.order_id
-            and lines.line_key = versions.line_key
-            and lines.refund = versions.refund
-    where
-        lines.is_contested
-        and (lines.refund <> 0 or versions.status = 'refunded')
-    group by lines.source, lines.order_id, lines.line_key
-),
-
-first_line_cancellations as (
-    select
-        source,
-        order_id,
-        line_key,
-        min(version_date) as first_shown_date
-    from {{ ref('int_contested_order_lines') }}
-    where status = 'cancelled'
-    group by source, order_id, line_key
-),
-
-cancelled_versions as (
-    select
-        source,
-        order_id,
-        version_date
-    from {{ ref('int_contested_order_lines') }}
-    group by source, order_id, version_at, version_date
-    having
-        sum(case when status = 'cancelled' or status is null then 0 else 1 end) = 0
-        and count(status) > 0
-),
-
-first_order_cancellations as (
-    select
-        source,
-        order_id,
-        min(version_date) as first_shown_date
-    from cancelled_versions
-    group by source, order_id
-),
-
-shown as (
-    select
-        lines.*,
-        case
-            when not lines.is_contested then lines.version_date
-            when lines.is_status_of_order
-                then
-                    coalesce(
-                        refunds.first_shown_date,
-                        max(refunds.first_shown_date) over (
-                            partition by lines.source, lines.order_id
-                        )
-                    )
-            else refunds.first_shown_date
-        end as refund_shown_date,
-        case
-            when not lines.is_contested then lines.version_date
-            when
-                cancellations.first_shown_date is null
-                or orders.first_shown_date < cancellations.first_shown_date
-                then orders.first_shown_date
-            else cancellations.first_shown_date
-        end as cancellation_shown_date,
-        coalesce(
-            lines.refunded_date,
-            case when lines.order_status = 'refunded' then lines.last_refunded_date end
-        ) as refund_stated_date,
-        coalesce(
-            lines.cancelled_date,
-            case when lines.order_status = 'cancelled' then lines.last_cancelled_date end
-        ) as cancellation_stated_date
-    from refunding_lines as lines
-    left join first_refunds as refunds
-        on
-            lines.source = refunds.source
-            and lines.order_id = refunds.order_id
-            and lines.line_key = refunds.line_key
-    left join first_line_cancellations as cancellations
-        on
-            lines.source = cancellations.source
-            and lines.order_id = cancellations.order_id
-            and lines.line_key = cancellations.line_key
-    left join first_order_cancellations as orders
-        on
-            lines.source = orders.source
-            and lines.order_id = orders.order_id
-),
-
-dated as (
-    select
-        shown.*,
-        greatest(ordered_date, coalesce(refund_stated_date, refund_shown_date, ordered_date))
-            as refund_event_date,
-        case
-            when refund_stated_date is not null then 'stated'
-            when refund_shown_date is not null then 'version'
-            else 'order'
-        end as refund_date_source,
-        case
-            when status = 'cancelled'
-                then
-                    greatest(
-                        ordered_date,
-                        coalesce(cancellation_stated_date, cancellation_shown_date, ordered_date)
-                    )
-        end as cancellation_event_date,
-        case
-            when cancellation_stated_date is not null then 'stated'
-            when cancellation_shown_date is not null then 'version'
-            else 'order'
-        end as cancellation_date_source
-    from shown
-),
-
--- A refund after the cancellation pays out what the cancellation has taken out already.
-lines_with_refund as (
-    select
-        dated.*,
-        line_refund_original <> 0
-        and (cancellation_event_date is null or refund_event_date <= cancellation_event_date)
-            as has_refund_event
-    from dated
-),
-
 cancelled_orders as (
     select
         source,
         order_id,
         max(cancellation_event_date) as event_date,
         min(cancellation_date_source) as state_date_source
-    from lines_with_refund
+    from {{ ref('int_dated_reversals') }}
     where
         order_status = 'cancelled'
         and status = 'cancelled'
@@ -305,7 +93,7 @@ full_refunds as (
         min(refund_date_source) as state_date_source,
         sum(line_refund_original) as amount_original,
         sum(line_refund_amount) as amount
-    from lines_with_refund
+    from {{ ref('int_dated_reversals') }}
     where
         has_refund_event
         and not has_stated_refund
@@ -334,7 +122,7 @@ events as (
         0 as quantity,
         0 as cost_amount,
         0 as shipping_amount
-    from lines_with_refund
+    from {{ ref('int_dated_reversals') }}
     where has_refund_event
     union all
     select
@@ -366,7 +154,7 @@ events as (
         -quantity as quantity,
         -coalesce(cost_amount, 0) as cost_amount,
         -coalesce(shipping_amount, 0) as shipping_amount
-    from lines_with_refund
+    from {{ ref('int_dated_reversals') }}
     where status = 'cancelled'
     union all
     select

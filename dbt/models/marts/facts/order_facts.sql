@@ -1,6 +1,7 @@
 -- Identity, currency, channel, tags, status and date are the order's and come from all its lines;
 -- amounts come from the lines that sold something. What negative rows take back stands in
--- int_order_returns, at its own date.
+-- int_order_returns, at its own date. Lines that name several customers hold the order, which
+-- is nobody's meanwhile: to take one of them would give it the others' money.
 with lines as (
     select
         valued.*,
@@ -18,6 +19,11 @@ orders as (
             min(case when identity_rank = 2 then identity_id end),
             min(identity_id)
         ) as identity_id,
+        coalesce(
+            max(case when identity_rank = 1 then identity_id end),
+            max(case when identity_rank = 2 then identity_id end),
+            max(identity_id)
+        ) as last_identity_id,
         min(ordered_at) as ordered_at,
         min(currency) as currency,
         max(currency) as last_currency,
@@ -66,6 +72,7 @@ judged as (
         end as status,
         case
             when currency <> last_currency then 'mixed_currency'
+            when identity_id <> last_identity_id then 'several_customers'
             when unrated_lines_n > 0 then 'no_rate'
         end as held_reason
     from orders
@@ -74,7 +81,7 @@ judged as (
 select
     source,
     order_id,
-    identity_id,
+    case when identity_id = last_identity_id then identity_id end as identity_id,
     ordered_at,
     {{ business_date('ordered_at') }} as ordered_date,
     status,

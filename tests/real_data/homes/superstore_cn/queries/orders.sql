@@ -1,7 +1,9 @@
--- The sales amount of a line is after its discount, for all its units. An order on the sheet of
--- returns came back as a whole; the day is not stated.
+-- The sales amount of a line is after its discount, for all its units.
+-- The shop uses a number for orders of several customers, days, cities and deliveries: an order is
+-- a number with its customer and day. The sheet of returns has the number alone, so all orders of
+-- that number came back, each as a whole; the day is not stated.
 select
-    lines."订单 ID" as order_id,
+    lines."订单 ID" || '-' || lines."客户 ID" || '-' || lines."订单日期" as order_id,
     lines."行 ID" as line_id,
     lines."客户 ID" as customer_id,
     lines."订单日期" as ordered_at,
