@@ -16,7 +16,7 @@ import duckdb
 
 from dagster_project.engine.checking import check_rows, scale_bounds
 from dagster_project.engine.interface import LoadRequest, LoadResult
-from dagster_project.engine.mapping import Staging
+from dagster_project.engine.mapping import AS_DELIVERED, Staging
 from dagster_project.engine.reading import read_file
 from dagster_project.engine.repairs import (
     add_later_arrivals,
@@ -52,7 +52,8 @@ REJECTED_TEXT = Table(
         Column("load_seq", "INTEGER", "Load.", True),
         Column("row_no", "BIGINT", "Record of the load.", True),
         Column("file_row_no", "BIGINT", "Row of data in the file, from 1.", True),
-        Column("row_text", "VARCHAR", "The row as delivered, or its columns as JSON."),
+        Column("row_text", "VARCHAR", "The row as delivered, or its columns as JSON; with all "
+               "its cells under _text where nothing reads some of them."),
     ),
     ("load_seq", "row_no"),
 )
@@ -296,21 +297,8 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     for table in ("rejected_text", "personal_text"):
         # Left by a load that did not come to its commit under the same number.
         scratch.execute(f"delete from vault.{table} where load_seq >= {load_seq}")
-    fields = ", ".join(f"{literal(name)}, {identifier(name)}"
-                       for name in request.kind.column_names + request.source.attributes)
     if result.rows_rejected_n:
-        scratch.execute(
-            f"""
-            insert into vault.rejected_text (load_seq, row_no, file_row_no, row_text)
-            select {load_seq}, row_no, file_row_no, cast(json_object({fields}) as varchar)
-            from staged
-            where row_no in (select row_no from checked where fault_no > 0)
-            union all
-            select {load_seq}, row_no, file_row_no, row_text from set_aside
-            union all
-            select {load_seq}, row_no, file_row_no, row_text from unreadable
-            """
-        )
+        _write_rejected_text(scratch, request, load_seq)
     for name in PERSONAL_COLUMNS.get(request.kind.name, ()):
         column = identifier("v_" + name)
         scratch.execute(
@@ -324,6 +312,37 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
             where loadable.{column} is not null
             """
         )
+
+
+def _write_rejected_text(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
+                         load_seq: int) -> None:
+    names = request.kind.column_names + request.source.attributes
+    columns = ", ".join(map(identifier, names))
+    fields = ", ".join(f"{literal(name)}, {identifier(name)}" for name in names)
+    scratch.execute(
+        f"""
+        create table refused as
+        select row_no, file_row_no, {columns}, true as is_fault from staged
+        where row_no in (select row_no from checked where fault_no > 0)
+        union all
+        select row_no, file_row_no, {columns}, reason <> 'left_out' from set_aside
+        """
+    )
+    scratch.execute(
+        f"""
+        insert into vault.rejected_text (load_seq, row_no, file_row_no, row_text)
+        select {load_seq}, row_no, refused.file_row_no, cast(
+            case when cells is null then json_object({fields})
+                else json_object({fields}, {literal(AS_DELIVERED)}, cells) end as varchar)
+        from refused
+        left join (
+            select * from as_delivered
+            where file_row_no in (select file_row_no from refused where is_fault)
+        ) as delivered on refused.file_row_no = delivered.file_row_no and refused.is_fault
+        union all
+        select {load_seq}, row_no, file_row_no, row_text from unreadable
+        """
+    )
 
 
 def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_seq: int) -> None:

@@ -41,6 +41,8 @@ from dagster_project.ingest.reading_rules import KEYED_FORMATS, Look
 from dagster_project.ingest.recognition import shown_header
 
 NO_ANSWER = "no_answer"
+# Key of a rejected row's text that has its cells as they were delivered; no column is named so.
+AS_DELIVERED = "_text"
 MAXIMUM_LINES_A_ROW = 500
 
 
@@ -129,16 +131,20 @@ class _Header:
 
     def ignored(self) -> tuple[str, ...]:
         """Names of the columns that nothing reads."""
-        return tuple(name for place, name in enumerate(self.seen.columns)
-                     if place not in self.used and name)
+        return tuple(self.seen.columns[place] for place in self.unread()
+                     if self.seen.columns[place])
+
+    def unread(self) -> list[int]:
+        """Positions of the columns that nothing reads."""
+        return [place for place in range(len(self.seen.columns)) if place not in self.used]
 
 
 def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look) -> Staging:
     """Make `staged` (row_no, file_row_no, canonical columns) and `set_aside` of `lines`.
 
     `row_no` is unique among the records of a file; `file_row_no` counts its rows of data from 1.
-    `set_aside` (row_no, file_row_no, reason, column_name, at_fault, row_text) has the records
-    that the mapping cannot take.
+    `set_aside` (as `staged`, and reason, column_name, at_fault) has the records that the mapping
+    cannot take. `as_delivered` (file_row_no, cells) has the rows with a cell that nothing reads.
 
     Raises:
         FileRefused: the file does not fit its mapping.
@@ -164,14 +170,13 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look) 
         queries.append(builder.query(readings))
     scratch.execute("create table mapped as " + " union all ".join(queries))
     columns = ", ".join(identifier(name) for name in _wanted(request))
-    fields = ", ".join(f"{literal(name)}, {identifier(name)}" for name in _wanted(request))
     scratch.execute(f"create view staged as select row_no, file_row_no, {columns} from mapped "
                     f"where aside_reason is null")
     scratch.execute(
-        f"create view set_aside as select row_no, file_row_no, aside_reason as reason, "
-        f"aside_column as column_name, aside_value as at_fault, "
-        f"cast(json_object({fields}) as varchar) as row_text "
+        f"create view set_aside as select row_no, file_row_no, {columns}, aside_reason as reason, "
+        f"aside_column as column_name, aside_value as at_fault "
         f"from mapped where aside_reason is not null")
+    _make_as_delivered(scratch, header)
     return Staging(header.ignored(), tuple(notes))
 
 
@@ -236,9 +241,32 @@ def _stage_by_name(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         columns.append(f"{text} as {identifier(name)}")
     scratch.execute(f"create view staged as select file_row_no as row_no, file_row_no, "
                     f"{', '.join(columns)} from file_rows")
-    scratch.execute("create table set_aside (row_no bigint, file_row_no bigint, reason varchar, "
-                    "column_name varchar, at_fault varchar, row_text varchar)")
+    nothing = "cast(null as varchar)"
+    scratch.execute(f"create table set_aside as select *, {nothing} as reason, "
+                    f"{nothing} as column_name, {nothing} as at_fault from staged limit 0")
+    _make_as_delivered(scratch, header)
     return Staging(header.ignored())
+
+
+def _make_as_delivered(scratch: duckdb.DuckDBPyConnection, header: _Header) -> None:
+    """View `as_delivered` (file_row_no, cells): filled cells by their names, as JSON.
+
+    Of rows with a cell that nothing reads: what is at fault in them may stand there, as where
+    the key of a JSON row is damaged.
+    """
+    unread = header.unread()
+    if not unread:
+        scratch.execute("create table as_delivered (file_row_no bigint, cells json)")
+        return
+    names: list[str] = []
+    for place, name in enumerate(header.seen.columns):
+        names.append(name if name and name not in names else f"{name} (column {place + 1})".strip())
+    fields = ", ".join(f"{literal(name)}, c{place}" for place, name in enumerate(names))
+    is_unread = " or ".join(f"c{place} is not null" for place in unread)
+    # Merged with nothing, an object loses its keys without a value.
+    scratch.execute(f"create view as_delivered as select file_row_no, "
+                    f"json_merge_patch('{{}}', json_object({fields})) as cells "
+                    f"from file_rows where {is_unread}")
 
 
 def _require_columns(request: LoadRequest, header: _Header, known: Sequence[str]) -> None:

@@ -352,7 +352,7 @@ def _read_json(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: 
         source = folder / "text"
         _copy_text(scratch, path, name, seen.encoding, None, source)
     if seen.format == "json":
-        read_objects_of_array(scratch, source)
+        read_objects_of_array(scratch, source, folder)
     else:
         try:
             read_objects_of_lines(scratch, source)
