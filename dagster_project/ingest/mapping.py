@@ -203,7 +203,7 @@ class ColumnRule(_Strict):
         optional: a header without the column is no fault; the column is then empty.
         fallback: columns asked, row by row, where the cell of `from` is empty.
         join: columns whose cells together, with `-` between, are the value; empty if one is.
-        prefix: put before the value.
+        prefix, suffix: put before and behind the value: `+00:00` behind times of another zone.
         constant: the value where there is no column, or its cell is empty.
         key: the cell is a JSON list of {key, value} objects (or an object): the value of this
             key. Of a {key, value: {string_value, int_value ...}} object the one that is set.
@@ -237,6 +237,7 @@ class ColumnRule(_Strict):
     fallback: tuple[str, ...] = ()
     join: tuple[str, ...] = ()
     prefix: str = ""
+    suffix: str = ""
     constant: str | None = None
     key: str | None = None
     pattern: str | None = None
@@ -266,7 +267,7 @@ class ColumnRule(_Strict):
     def _one_or_more(cls, value: object) -> object:
         return _listed(value)
 
-    @field_validator("constant", "prefix", mode="before")
+    @field_validator("constant", "prefix", "suffix", mode="before")
     @classmethod
     def _as_text(cls, value: object) -> object:
         return _texts_of(value)
