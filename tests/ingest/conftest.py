@@ -20,7 +20,13 @@ SECRET = b"a secret of the tests"
 
 
 class Landing:
-    """A home without configuration files: landing folder, stores, sources."""
+    """A home without configuration files: landing folder, stores, sources.
+
+    Attributes:
+        queries: folder of the SQL files of joins; None: there are none.
+    """
+
+    queries: Path | None = None
 
     def __init__(self, folder: Path, sources: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -42,7 +48,7 @@ class Landing:
         """Look at the landing folder once."""
         return ingest_landing(self.engine, self.landing, self.sources,
                               HashMemory(self.stores.state / "hashes.json"),
-                              run_id="test", now=NOW)
+                              run_id="test", now=NOW, queries=self.queries)
 
     def rows(self, query: str, area: str = "raw") -> list[tuple[Any, ...]]:
         """Rows of a query on raw or vault, NULL as None."""
