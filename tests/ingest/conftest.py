@@ -44,11 +44,12 @@ class Landing:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def load(self) -> IngestReport:
-        """Look at the landing folder once."""
+    def load(self, tell: Callable[[str, float], None] = lambda words, share: None) -> IngestReport:
+        """Look at the landing folder once; `tell` hears of each file before it is read."""
         return ingest_landing(self.engine, self.landing, self.sources,
                               HashMemory(self.stores.state / "hashes.json"),
-                              run_id="test", now=NOW, queries=self.queries)
+                              run_id="test", now=NOW, queries=self.queries,
+                              report_progress=tell)
 
     def rows(self, query: str, area: str = "raw") -> list[tuple[Any, ...]]:
         """Rows of a query on raw or vault, NULL as None."""
