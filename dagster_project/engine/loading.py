@@ -114,7 +114,7 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         return replace(result, is_repeated_file=True)
     write_identities(scratch, request)
     make_document_identities(scratch, request)
-    _write_clear_texts(scratch, request, result)
+    _write_clear_texts(scratch, request, result, staging.as_delivered)
     with _transaction(scratch):
         _write_raw(scratch, request, load_seq)
         if result.rows_rejected_n:
@@ -291,14 +291,14 @@ def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
 
 
 def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
-                       result: LoadResult) -> None:
-    """Rejected rows, names and comments in clear."""
+                       result: LoadResult, as_delivered: str | None) -> None:
+    """Rejected rows, names and comments in clear; `as_delivered`: see `Staging`."""
     load_seq = result.load_seq
     for table in ("rejected_text", "personal_text"):
         # Left by a load that did not come to its commit under the same number.
         scratch.execute(f"delete from vault.{table} where load_seq >= {load_seq}")
     if result.rows_rejected_n:
-        _write_rejected_text(scratch, request, load_seq)
+        _write_rejected_text(scratch, request, load_seq, as_delivered)
     for name in PERSONAL_COLUMNS.get(request.kind.name, ()):
         column = identifier("v_" + name)
         scratch.execute(
@@ -315,7 +315,7 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
 
 
 def _write_rejected_text(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
-                         load_seq: int) -> None:
+                         load_seq: int, as_delivered: str | None) -> None:
     names = request.kind.column_names + request.source.attributes
     columns = ", ".join(map(identifier, names))
     fields = ", ".join(f"{literal(name)}, {identifier(name)}" for name in names)
@@ -328,6 +328,18 @@ def _write_rejected_text(scratch: duckdb.DuckDBPyConnection, request: LoadReques
         select row_no, file_row_no, {columns}, reason <> 'left_out' from set_aside
         """
     )
+    # The rows first, then their text: it costs more than all else that is done with a row.
+    scratch.execute(
+        f"""
+        create table delivered as
+        select file_row_no, {as_delivered or "cast(null as json)"} as cells
+        from (
+            select * from file_rows
+            where file_row_no in (select file_row_no from refused where is_fault)
+                and {as_delivered is not None}
+        )
+        """
+    )
     scratch.execute(
         f"""
         insert into vault.rejected_text (load_seq, row_no, file_row_no, row_text)
@@ -335,10 +347,8 @@ def _write_rejected_text(scratch: duckdb.DuckDBPyConnection, request: LoadReques
             case when cells is null then json_object({fields})
                 else json_object({fields}, {literal(AS_DELIVERED)}, cells) end as varchar)
         from refused
-        left join (
-            select * from as_delivered
-            where file_row_no in (select file_row_no from refused where is_fault)
-        ) as delivered on refused.file_row_no = delivered.file_row_no and refused.is_fault
+        left join delivered
+            on refused.file_row_no = delivered.file_row_no and refused.is_fault
         union all
         select {load_seq}, row_no, file_row_no, row_text from unreadable
         """

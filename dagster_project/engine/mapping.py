@@ -53,10 +53,14 @@ class Staging:
     Attributes:
         ignored_columns: columns of the file that nothing reads, by their names.
         notes: what was found out from the file's own content.
+        as_delivered: SQL over `file_rows`: the filled cells of a row by their names, as JSON, if
+            nothing reads some of them, else NULL. What is at fault in a row may stand there, as
+            where the key of a JSON row is damaged. None: everything is read.
     """
 
     ignored_columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    as_delivered: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,7 +148,7 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look) 
 
     `row_no` is unique among the records of a file; `file_row_no` counts its rows of data from 1.
     `set_aside` (as `staged`, and reason, column_name, at_fault) has the records that the mapping
-    cannot take. `as_delivered` (file_row_no, cells) has the rows with a cell that nothing reads.
+    cannot take.
 
     Raises:
         FileRefused: the file does not fit its mapping.
@@ -176,8 +180,7 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look) 
         f"create view set_aside as select row_no, file_row_no, {columns}, aside_reason as reason, "
         f"aside_column as column_name, aside_value as at_fault "
         f"from mapped where aside_reason is not null")
-    _make_as_delivered(scratch, header)
-    return Staging(header.ignored(), tuple(notes))
+    return Staging(header.ignored(), tuple(notes), _as_delivered(header))
 
 
 def _wanted(request: LoadRequest) -> tuple[str, ...]:
@@ -244,29 +247,21 @@ def _stage_by_name(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     nothing = "cast(null as varchar)"
     scratch.execute(f"create table set_aside as select *, {nothing} as reason, "
                     f"{nothing} as column_name, {nothing} as at_fault from staged limit 0")
-    _make_as_delivered(scratch, header)
-    return Staging(header.ignored())
+    return Staging(header.ignored(), as_delivered=_as_delivered(header))
 
 
-def _make_as_delivered(scratch: duckdb.DuckDBPyConnection, header: _Header) -> None:
-    """View `as_delivered` (file_row_no, cells): filled cells by their names, as JSON.
-
-    Of rows with a cell that nothing reads: what is at fault in them may stand there, as where
-    the key of a JSON row is damaged.
-    """
+def _as_delivered(header: _Header) -> str | None:
+    """See `Staging.as_delivered`."""
     unread = header.unread()
     if not unread:
-        scratch.execute("create table as_delivered (file_row_no bigint, cells json)")
-        return
+        return None
     names: list[str] = []
     for place, name in enumerate(header.seen.columns):
         names.append(name if name and name not in names else f"{name} (column {place + 1})".strip())
     fields = ", ".join(f"{literal(name)}, c{place}" for place, name in enumerate(names))
     is_unread = " or ".join(f"c{place} is not null" for place in unread)
     # Merged with nothing, an object loses its keys without a value.
-    scratch.execute(f"create view as_delivered as select file_row_no, "
-                    f"json_merge_patch('{{}}', json_object({fields})) as cells "
-                    f"from file_rows where {is_unread}")
+    return f"case when {is_unread} then json_merge_patch('{{}}', json_object({fields})) end"
 
 
 def _require_columns(request: LoadRequest, header: _Header, known: Sequence[str]) -> None:

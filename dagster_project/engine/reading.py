@@ -190,8 +190,9 @@ def read_lines(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: 
         data = _head_bytes(path, name)
         head = read_head(data, name, seen.encoding, seen.delimiter, rules)
         source, skipped = path, 1
+        # The engine skips a header by its quotes: one out of its place would take all rows along.
         if not (_is_plain_utf8(path, data, seen.encoding) and head.line_end != "\r"
-                and head.header_lines == 1 and rules.header_row == 1):
+                and head.header_lines == 1 and rules.header_row == 1 and head.is_regular):
             source, skipped = folder / "text", 0
             _copy_text(scratch, path, name, seen.encoding, head, source)
         line_end = "\r\n" if head.line_end == "\r\n" else "\n"
