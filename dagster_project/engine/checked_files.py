@@ -36,7 +36,9 @@ def read_and_check(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                 raise
             # Some row is damaged; read in two steps, it is set aside.
         else:
-            return staging
+            if staging.as_delivered is None or not _has_faults(scratch):
+                return staging
+            # What nothing reads of a rejected row is kept, too; it is not there any more.
     _empty(scratch)
     staging = read_file(scratch, request)
     check_rows(scratch, request, staging, hash_key)
@@ -47,6 +49,11 @@ def _may_go_in_one_pass(request: LoadRequest) -> bool:
     """Whether `checked` keeps the order of the file, by which its rows are numbered."""
     has_windows = request.source.version.rule == "column" and request.kind.row_id is not None
     return request.source.is_identity and not has_windows
+
+
+def _has_faults(scratch: duckdb.DuckDBPyConnection) -> bool:
+    found = scratch.execute("select 1 from checked where fault_no > 0 limit 1").fetchone()
+    return found is not None
 
 
 def _empty(scratch: duckdb.DuckDBPyConnection) -> None:

@@ -40,12 +40,14 @@ class Head:
         header_rows: the names, then the further header rows.
         header_lines: lines of the file up to the first row of data.
         line_end: what ends the header: LF, CR LF, or CR alone in very old files.
+        is_regular: quotes of the header stand around whole cells only.
     """
 
     rows: tuple[tuple[str, ...], ...]
     header_rows: tuple[tuple[str, ...], ...]
     header_lines: int
     line_end: str
+    is_regular: bool
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,10 @@ def read_head(data: bytes, name: str, encoding: str, delimiter: str, rules: Read
     header = tuple(_header_row(row, name, encoding)
                    for row in rows[rules.header_row - 1:last_header])
     shown = tuple(tuple(_shown(cell) for cell in row) for row in rows)
-    return Head(shown, header, header_lines, line_end)
+    first_lines = "".join(text.splitlines(keepends=True)[:header_lines])
+    is_regular = _whole_row(delimiter.encode()).fullmatch(
+        first_lines.encode("utf-8", "surrogateescape")) is not None
+    return Head(shown, header, header_lines, line_end, is_regular)
 
 
 def _check_there_is_a_header(rows: list[tuple[str, ...]], name: str, rules: ReadRules) -> None:
@@ -151,8 +156,7 @@ def sift(source: BinaryIO, target: BinaryIO, name: str, columns_n: int,
     row_no, read_again = 0, 0
     mark, quote = delimiter.encode(), b'"'
     # What may be the rest of a broken row passes for a row only with every quote in its place.
-    cell = rb'(?:"(?:[^"]|"")*"|[^"' + re.escape(mark) + rb'\r\n]*)'
-    whole = re.compile(cell + rb"(?:" + re.escape(mark) + cell + rb")*\r?\n?")
+    whole = _whole_row(mark)
     while line := lines.take():
         if not line.strip(b"\r\n"):
             continue
@@ -192,6 +196,12 @@ def sift(source: BinaryIO, target: BinaryIO, name: str, columns_n: int,
                 target.write(_written(cells, delimiter))
             else:
                 yield BadRow(row_no, reason, _text(body.rstrip(b"\r\n")))
+
+
+def _whole_row(mark: bytes) -> re.Pattern[bytes]:
+    """A row whose quotes stand around whole cells."""
+    cell = rb'(?:"(?:[^"]|"")*"|[^"' + re.escape(mark) + rb'\r\n]*)'
+    return re.compile(cell + rb"(?:" + re.escape(mark) + cell + rb")*\r?\n?")
 
 
 def _fault(body: bytes, cells_n: int, columns_n: int) -> str | None:

@@ -1,17 +1,19 @@
 """JSON lines and JSON arrays -> columns of text: one for each key, `a.b` for keys of objects.
 
 Every row is looked at for its keys, so none is lost because it comes late. Arrays stay the text
-of their JSON, and so does what is an object in one row and a word in another.
+of their JSON, and so does what is an object in one row and a word in another. A number has the
+value that is written, however many digits it has.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import mmap
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import duckdb
 
@@ -21,7 +23,18 @@ from dagster_project.ingest.landing import FileRefused
 
 MAXIMUM_COLUMNS = 5000
 OBJECTS_TO_LOOK_AT = 1000
-BETWEEN_ELEMENTS = re.compile(r"[\s,]*")
+BETWEEN_ELEMENTS = re.compile(r"\s*,\s*")
+CHARACTERS_AT_ONCE = 1024 * 1024
+# The engine keeps whole numbers of any length, and reads decimals as doubles: 15 digits of one
+# come back as they were written, more may not.
+LONG_NUMBER = r"[:,\[\s]-?[0-9.]{17,}"
+# A string, which is passed over, or a decimal.
+STRING_OR_DECIMAL = (r'("(?:[^"\\]|\\.)*")'
+                     r"|(-?[0-9]+(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+))")
+# A control character, which JSON may only escape.
+AROUND = "\x02"
+# Code points that are no characters, and never will be (Unicode 16.0, section 23.7).
+MEANINGLESS = range(0xFDD0, 0xFDF0)
 
 
 def first_objects(text: str, known: str) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
@@ -42,16 +55,14 @@ def first_objects(text: str, known: str) -> tuple[tuple[str, ...], list[tuple[st
 
 def _elements(text: str) -> Iterator[str]:
     """The elements of a JSON array whose end may be missing."""
-    decoder, place = json.JSONDecoder(), text.find("[") + 1
-    while place > 0:
-        between = BETWEEN_ELEMENTS.match(text, place)
-        place = between.end() if between else place
+    decoder, found = json.JSONDecoder(), re.search(r"\[\s*", text)
+    while found:
         try:
-            _, end = decoder.raw_decode(text, place)
+            _, end = decoder.raw_decode(text, found.end())
         except (ValueError, RecursionError):
             return
-        yield text[place:end]
-        place = end
+        yield text[found.end():end]
+        found = BETWEEN_ELEMENTS.match(text, end)
 
 
 def _cells(parsed: dict[str, Any], above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -81,8 +92,21 @@ def read_objects_of_lines(scratch: duckdb.DuckDBPyConnection, path: Path) -> Non
     )
 
 
-def read_objects_of_array(scratch: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """`objects` (line), in file order: every element of the array."""
+def read_objects_of_array(scratch: duckdb.DuckDBPyConnection, path: Path, folder: Path) -> None:
+    """`objects` (line), in file order: every element of the array.
+
+    Args:
+        folder: for a copy in clear.
+    """
+    if _has_long_number(path):
+        # The engine's reader of arrays hands elements out with their decimals rounded already.
+        lines = folder / "elements"
+        with path.open(encoding="utf-8", newline="") as source, \
+                lines.open("w", encoding="utf-8", newline="") as target:
+            is_whole = _copy_elements(source, target)
+        if is_whole:
+            read_objects_of_lines(scratch, lines)
+            return
     scratch.execute(
         f"""
         create or replace table objects as
@@ -92,6 +116,39 @@ def read_objects_of_array(scratch: duckdb.DuckDBPyConnection, path: Path) -> Non
                        maximum_object_size = {MAXIMUM_ROW_BYTES})
         """
     )
+
+
+def _has_long_number(path: Path) -> bool:
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        return re.search(LONG_NUMBER.encode(), text) is not None
+
+
+def _copy_elements(source: TextIO, target: TextIO) -> bool:
+    """Write each element of an array as a line, its text as it stands; whether all of it is one."""
+    decoder = json.JSONDecoder(parse_float=str, parse_int=str)
+    text, is_end, characters_n = "", False, CHARACTERS_AT_ONCE
+    between = re.compile(r"\s*\[\s*")
+    while not is_end:
+        part = source.read(characters_n)
+        is_end = len(part) < characters_n
+        text, place = text + part, 0
+        # An element that touches the end of what was read may go on behind it.
+        while (found := between.match(text, place)) and found.end() < len(text):
+            try:
+                _, end = decoder.raw_decode(text, found.end())
+            except (ValueError, RecursionError):
+                break
+            if end == len(text) and not is_end:
+                break
+            target.write(text[found.end():end].replace("\n", " ").replace("\r", " ") + "\n")
+            place, between = end, BETWEEN_ELEMENTS
+        text = text[place:]
+        if len(text) > MAXIMUM_ROW_BYTES:
+            return False
+        characters_n = max(CHARACTERS_AT_ONCE, len(text))
+    return re.fullmatch(r"\s*\]\s*", text) is not None
 
 
 def columns_of_objects(scratch: duckdb.DuckDBPyConnection, name: str) -> tuple[str, ...]:
@@ -107,6 +164,7 @@ def columns_of_objects(scratch: duckdb.DuckDBPyConnection, name: str) -> tuple[s
     # that many brackets can be.
     brackets = "length(line) - length(translate(line, '{[', ''))"
     _set_aside(scratch, f"{brackets} > 100 and try(json_structure(line)) is null")
+    cell_text = _keep_long_decimals(scratch, name)
     ((found,),) = scratch.execute(
         "select json_group_structure(cast(line as json)) from objects").fetchall()
     structure = json.loads(found) if found else {}
@@ -122,7 +180,7 @@ def columns_of_objects(scratch: duckdb.DuckDBPyConnection, name: str) -> tuple[s
     else:
         listed = ", ".join(literal("$" + "".join(f".{json.dumps(key, ensure_ascii=False)}"
                                                  for key in path)) for path in paths)
-        cells = ", ".join(f"cells[{position + 1}] as c{position}"
+        cells = ", ".join(f"{cell_text.format(f'cells[{position + 1}]')} as c{position}"
                           for position in range(len(paths)))
         scratch.execute(
             f"create or replace table lines as select {cells} from ("
@@ -131,6 +189,41 @@ def columns_of_objects(scratch: duckdb.DuckDBPyConnection, name: str) -> tuple[s
         )
     scratch.execute("drop table objects")
     return tuple(".".join(path) for path in paths)
+
+
+def _keep_long_decimals(scratch: duckdb.DuckDBPyConnection, name: str) -> str:
+    """Write decimals of many digits as marked strings, which the engine does not round.
+
+    Returns:
+        SQL that takes the marks out of a cell, to be formatted with the cell.
+    """
+    is_long = f"regexp_matches(line, {literal(LONG_NUMBER)}) and not contains(line, '{AROUND}')"
+    if not scratch.execute(f"select 1 from objects where {is_long} limit 1").fetchone():
+        return "{}"
+    mark = _mark_in_no_line(scratch, name)
+    written = (
+        f"replace(regexp_replace(line, {literal(STRING_OR_DECIMAL)}, "
+        f"'\\1{AROUND}\\2{AROUND}', 'g'), '{AROUND}{AROUND}', '')")
+    scratch.execute(
+        f"update objects set line = regexp_replace({written}, '{AROUND}([^{AROUND}]*){AROUND}', "
+        f"'\"{mark}\\1\"', 'g') where {is_long}")
+    # In an array the number stands between the quotes of its string.
+    return f"regexp_replace({{}}, '\"?{mark}([-+.0-9eE]+)\"?', '\\1', 'g')"
+
+
+def _mark_in_no_line(scratch: duckdb.DuckDBPyConnection, name: str) -> str:
+    """A code point that means nothing, and that the file has neither plain nor escaped.
+
+    Raises:
+        FileRefused: it has them all.
+    """
+    for code in MEANINGLESS:
+        if not scratch.execute(
+                f"select 1 from objects where contains(line, '{chr(code)}') "
+                f"or contains(lower(line), '\\u{code:04x}') limit 1").fetchone():
+            return chr(code)
+    raise FileRefused(f"landing/{name}: has every code point from U+FDD0 to U+FDEF, which no text "
+                      f"has; it is no export")
 
 
 def _set_aside(scratch: duckdb.DuckDBPyConnection, condition: str) -> None:

@@ -7,6 +7,7 @@ its ledger row.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,7 +18,7 @@ import duckdb
 from dagster_project.engine.checked_files import read_and_check
 from dagster_project.engine.checking import scale_bounds
 from dagster_project.engine.interface import LoadRequest, LoadResult
-from dagster_project.engine.mapping import Staging
+from dagster_project.engine.mapping import AS_DELIVERED, Staging
 from dagster_project.engine.repairs import (
     add_later_arrivals,
     continue_occurrences,
@@ -52,7 +53,8 @@ REJECTED_TEXT = Table(
         Column("load_seq", "INTEGER", "Load.", True),
         Column("row_no", "BIGINT", "Record of the load.", True),
         Column("file_row_no", "BIGINT", "Row of data in the file, from 1.", True),
-        Column("row_text", "VARCHAR", "The row as delivered, or its columns as JSON."),
+        Column("row_text", "VARCHAR", "The row as delivered, or its columns as JSON; with all "
+               "its cells under _text where nothing reads some of them."),
     ),
     ("load_seq", "row_no"),
 )
@@ -110,7 +112,7 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
         return replace(result, is_repeated_file=True)
     write_identities(scratch, request)
     are_mixed = make_document_identities(scratch, request)
-    _write_clear_texts(scratch, request, result)
+    _write_clear_texts(scratch, request, result, staging.as_delivered)
     with _transaction(scratch):
         _write_raw(scratch, request, load_seq, are_mixed=are_mixed)
         if result.rows_rejected_n:
@@ -272,23 +274,14 @@ def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
 
 
 def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
-                       result: LoadResult) -> None:
-    """Rejected rows, names and comments in clear."""
+                       result: LoadResult, as_delivered: str | None) -> None:
+    """Rejected rows, names and comments in clear; `as_delivered`: see `Staging`."""
     load_seq = result.load_seq
     for table in ("rejected_text", "personal_text"):
         # Left by a load that did not come to its commit under the same number.
         scratch.execute(f"delete from vault.{table} where load_seq >= {load_seq}")
     if result.rows_rejected_n:
-        scratch.execute(
-            f"""
-            insert into vault.rejected_text (load_seq, row_no, file_row_no, row_text)
-            select {load_seq}, row_no, file_row_no, row_text from checked where fault_no > 0
-            union all
-            select {load_seq}, row_no, file_row_no, row_text from set_aside
-            union all
-            select {load_seq}, row_no, file_row_no, row_text from unreadable
-            """
-        )
+        _write_rejected_text(scratch, request, load_seq, as_delivered)
     for name in PERSONAL_COLUMNS.get(request.kind.name, ()):
         column = identifier("v_" + name)
         scratch.execute(
@@ -302,6 +295,54 @@ def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
             where loadable.{column} is not null
             """
         )
+
+
+def _write_rejected_text(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
+                         load_seq: int, as_delivered: str | None) -> None:
+    names = request.kind.column_names + request.source.attributes
+    fields = ", ".join(f"{literal(name)}, {identifier(name)}" for name in names)
+    scratch.execute(
+        f"""
+        create table refused as
+        select row_no, file_row_no, row_text, true as is_fault from checked where fault_no > 0
+        union all
+        select row_no, file_row_no, cast(json_object({fields}) as varchar), reason <> 'left_out'
+        from set_aside
+        """
+    )
+    shown = "row_text"
+    if as_delivered is not None:
+        # The rows first, then their text: it costs more than all else that is done with a row.
+        scratch.execute(
+            f"""
+            create table delivered as
+            select file_row_no, {as_delivered} as cells
+            from (
+                select * from file_rows
+                where file_row_no in (select file_row_no from refused where is_fault)
+            )
+            """
+        )
+        # Behind the other keys of the object, which all stay, also those without a value.
+        key = f", {json.dumps(AS_DELIVERED)}: "
+        shown = f"""
+            case when cells is null then row_text
+                else concat(left(row_text, length(row_text) - 1), {literal(key)},
+                            cast(cells as varchar), '}}') end
+        """
+    delivered = ("" if as_delivered is None else
+                 "left join delivered on refused.file_row_no = delivered.file_row_no "
+                 "and refused.is_fault")
+    scratch.execute(
+        f"""
+        insert into vault.rejected_text (load_seq, row_no, file_row_no, row_text)
+        select {load_seq}, row_no, refused.file_row_no, {shown}
+        from refused
+        {delivered}
+        union all
+        select {load_seq}, row_no, file_row_no, row_text from unreadable
+        """
+    )
 
 
 def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_seq: int, *,

@@ -106,6 +106,8 @@ def raw_value(rule: ColumnRule, cell_of: Callable[[Sequence[str]], str | None]) 
         text = f"nullif(trim(regexp_extract({text}, {literal(rule.pattern)}, {group})), '')"
     if rule.prefix:
         text = f"{literal(rule.prefix)} || {text}"
+    if rule.suffix:
+        text = f"{text} || {literal(rule.suffix)}"
     return text
 
 

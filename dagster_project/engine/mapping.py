@@ -41,6 +41,8 @@ from dagster_project.ingest.reading_rules import DELIMITERS, KEYED_FORMATS, Look
 from dagster_project.ingest.recognition import shown_header
 
 NO_ANSWER = "no_answer"
+# Key of a rejected row's text that has its cells as they were delivered; no column is named so.
+AS_DELIVERED = "_text"
 MAXIMUM_LINES_A_ROW = 500
 
 
@@ -55,6 +57,9 @@ class Staging:
         is_numbered: `staged` has row_no and file_row_no; if not, its rows come in the order of
             the file, every one.
         is_trimmed: no cell has spaces or tabs around it; if not, none is empty text.
+        as_delivered: SQL over `file_rows`: the filled cells of a row by their names, as JSON, if
+            nothing reads some of them, else NULL. What is at fault in a row may stand there, as
+            where the key of a JSON row is damaged. None: everything is read.
     """
 
     ignored_columns: tuple[str, ...] = ()
@@ -62,6 +67,7 @@ class Staging:
     given: frozenset[str] = frozenset()
     is_numbered: bool = True
     is_trimmed: bool = True
+    as_delivered: str | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +142,12 @@ class _Header:
 
     def ignored(self) -> tuple[str, ...]:
         """Names of the columns that nothing reads."""
-        return tuple(name for place, name in enumerate(self.seen.columns)
-                     if place not in self.used and name)
+        return tuple(self.seen.columns[place] for place in self.unread()
+                     if self.seen.columns[place])
+
+    def unread(self) -> list[int]:
+        """Positions of the columns that nothing reads."""
+        return [place for place in range(len(self.seen.columns)) if place not in self.used]
 
 
 def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, *,
@@ -145,8 +155,8 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, 
     """Make `staged` (row_no, file_row_no, canonical columns) and `set_aside` of `lines`.
 
     `row_no` is unique among the records of a file; `file_row_no` counts its rows of data from 1.
-    `set_aside` (row_no, file_row_no, reason, column_name, at_fault, row_text) has the records
-    that the mapping cannot take.
+    `set_aside` (as `staged`, and reason, column_name, at_fault) has the records that the mapping
+    cannot take.
 
     Args:
         is_numbered: the rows of `lines` have numbers; without them only a source without a
@@ -176,16 +186,14 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, 
         queries.append(builder.query(readings))
     scratch.execute("create table mapped as " + " union all ".join(queries))
     columns = ", ".join(identifier(name) for name in _wanted(request))
-    fields = ", ".join(f"{literal(name)}, {identifier(name)}" for name in _wanted(request))
     scratch.execute(f"create view staged as select row_no, file_row_no, {columns} from mapped "
                     f"where aside_reason is null")
     scratch.execute(
-        f"create view set_aside as select row_no, file_row_no, aside_reason as reason, "
-        f"aside_column as column_name, aside_value as at_fault, "
-        f"cast(json_object({fields}) as varchar) as row_text "
+        f"create view set_aside as select row_no, file_row_no, {columns}, aside_reason as reason, "
+        f"aside_column as column_name, aside_value as at_fault "
         f"from mapped where aside_reason is not null")
     given = frozenset(name for record in records for name in record.rules)
-    return Staging(header.ignored(), tuple(notes), given)
+    return Staging(header.ignored(), tuple(notes), given, as_delivered=_as_delivered(header))
 
 
 def _wanted(request: LoadRequest) -> tuple[str, ...]:
@@ -253,10 +261,26 @@ def _stage_by_name(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
             text = "cast(null as varchar)"
         columns.append(f"{text} as {identifier(name)}")
     scratch.execute(f"create view staged as select {', '.join(columns)} from {rows}")
-    scratch.execute("create table set_aside (row_no bigint, file_row_no bigint, reason varchar, "
-                    "column_name varchar, at_fault varchar, row_text varchar)")
+    texts = "".join(f", {identifier(name)} varchar" for name in _wanted(request))
+    scratch.execute(f"create table set_aside (row_no bigint, file_row_no bigint{texts}, "
+                    f"reason varchar, column_name varchar, at_fault varchar)")
     return Staging(header.ignored(), given=frozenset({*known, *request.source.constants}),
-                   is_numbered=is_numbered, is_trimmed=is_trimmed)
+                   is_numbered=is_numbered, is_trimmed=is_trimmed,
+                   as_delivered=_as_delivered(header))
+
+
+def _as_delivered(header: _Header) -> str | None:
+    """See `Staging.as_delivered`."""
+    unread = header.unread()
+    if not unread:
+        return None
+    names: list[str] = []
+    for place, name in enumerate(header.seen.columns):
+        names.append(name if name and name not in names else f"{name} (column {place + 1})".strip())
+    fields = ", ".join(f"{literal(name)}, c{place}" for place, name in enumerate(names))
+    is_unread = " or ".join(f"c{place} is not null" for place in unread)
+    # Merged with nothing, an object loses its keys without a value.
+    return f"case when {is_unread} then json_merge_patch('{{}}', json_object({fields})) end"
 
 
 def _require_columns(request: LoadRequest, header: _Header, known: Sequence[str]) -> None:

@@ -230,9 +230,12 @@ def _view_lines(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen:
 
 def _is_read_where_it_lies(path: Path, data: bytes, encoding: str, head: Head,
                            rules: ReadRules) -> bool:
-    """Whether the engine can read the file as it is, behind its first line."""
+    """Whether the engine can read the file as it is, behind its first line.
+
+    It skips a header by its quotes: one out of its place would take all rows along.
+    """
     return (_is_plain_utf8(path, data, encoding) and head.line_end != "\r"
-            and head.header_lines == 1 and rules.header_row == 1)
+            and head.header_lines == 1 and rules.header_row == 1 and head.is_regular)
 
 
 def _line_end(head: Head) -> str:
@@ -395,7 +398,7 @@ def _read_json(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: 
         source = folder / "text"
         _copy_text(scratch, path, name, seen.encoding, None, source)
     if seen.format == "json":
-        read_objects_of_array(scratch, source)
+        read_objects_of_array(scratch, source, folder)
     else:
         try:
             read_objects_of_lines(scratch, source)

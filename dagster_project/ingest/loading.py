@@ -52,7 +52,8 @@ class IngestReport:
 
     Attributes:
         loaded: files loaded, in the order of their loads.
-        repeated: names of files whose content was loaded before under another name.
+        repeated: name of a file whose content is loaded -> the file of this look that brought
+            it; None: one of an earlier look, under another name.
         refused: name -> why the file cannot be read as a whole, and what to do.
         waiting: names of files that are still being written.
         unclaimed: names of files that no source claims and no preset knows.
@@ -61,7 +62,7 @@ class IngestReport:
     """
 
     loaded: list[LoadedFile] = field(default_factory=list)
-    repeated: list[str] = field(default_factory=list)
+    repeated: dict[str, str | None] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     waiting: list[str] = field(default_factory=list)
     unclaimed: list[str] = field(default_factory=list)
@@ -224,7 +225,9 @@ def _note(report: IngestReport, request: LoadRequest, outcome: LoadResult | File
         report.loaded.append(LoadedFile(request.name, request.source.name, request.kind.name,
                                         outcome, report.recognised.get(request.name, "")))
     elif is_file:
-        report.repeated.append(request.name)
+        report.repeated[request.name] = next(
+            (loaded.name for loaded in report.loaded
+             if loaded.result.load_seq == outcome.load_seq), None)
     else:
         report.known_n += 1
 
@@ -283,8 +286,10 @@ def words_of(report: IngestReport) -> list[str]:
             line += ", ".join(result.ignored_columns[:SHOWN_COLUMNS])
             line += ", ..." if len(result.ignored_columns) > SHOWN_COLUMNS else ""
         lines.append(line)
-    lines += [f"landing/{name}: loaded before under another name, all rows repeated"
-              for name in report.repeated]
+    lines += [f"landing/{name}: " + (
+                  f"the same content as {place_of(first)} of this delivery, all rows repeated"
+                  if first else "loaded before under another name, all rows repeated")
+              for name, first in report.repeated.items()]
     lines += list(report.refused.values())
     lines += [f"landing/{name}: still being written, waits for the next night"
               for name in report.waiting]

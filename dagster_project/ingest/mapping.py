@@ -16,7 +16,7 @@ becomes SQL in the engine. One language for presets and for the sources of a hom
     lines:                         # orders: several line items side by side in one row
       numbered: {product_id: "Product Item {n} id", unit_price: "Product Item {n} Total"}
 
-Names of columns are compared without case and without spaces around them. Columns that the
+Texts of columns are compared without case and without spaces around them. Columns that the
 header does not have may be written too: `@file_name`, `@file_row_no`.
 """
 
@@ -28,7 +28,15 @@ from decimal import Decimal
 from typing import Annotated, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from dagster_project.ingest.canonical import KINDS, ExportKind
 from dagster_project.ingest.contacts import EmailRules, PhoneRegion
@@ -54,11 +62,62 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-def _texts_of(value: object) -> object:
-    """Numbers and booleans that YAML read from unquoted words, as texts again."""
+def _text_of(value: object) -> object:
+    """A number or boolean that YAML read from an unquoted word, as text again."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value) if isinstance(value, int | Decimal | float) else value
+
+
+def _texts_of(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return tuple(_text_of(word) for word in value)
+    return _listed(_text_of(value))
+
+
+def _regex(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"is no regular expression: {error}") from error
+
+
+def _cell_regex(pattern: str) -> re.Pattern[str]:
+    """A pattern that is asked of every cell: of the kind whose time grows with the text only."""
+    found = re.search(r"\(\?(?:<?[=!]|>|P=)|\\[1-9]|[*+?}]\+", pattern)
+    if found:
+        raise ValueError(f"{found.group(0)!r} is not read here: no look-around, back references "
+                         f"or possessive repeats")
+    return _regex(pattern)
+
+
+def _is_regex(pattern: str | None) -> str | None:
+    if pattern is not None:
+        _regex(pattern)
+    return pattern
+
+
+def _is_cell_regex(pattern: str | None) -> str | None:
+    if pattern is not None:
+        _cell_regex(pattern)
+    return pattern
+
+
+def _has_one_group(pattern: str | None) -> str | None:
+    if pattern is not None and _cell_regex(pattern).groups > 1:
+        raise ValueError("may have one group; write the others as (?:...)")
+    return pattern
+
+
+# Several or one: texts as they stand; words, which YAML may have read as something else.
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Word = Annotated[str, BeforeValidator(_text_of)]
+WordOrNone = Annotated[str | None, BeforeValidator(_text_of)]
+Words = Annotated[tuple[str, ...], BeforeValidator(_texts_of)]
+# Patterns for headers, for cells, and for the part of a cell that is meant.
+HeaderPattern = Annotated[str | None, AfterValidator(_is_regex)]
+CellPattern = Annotated[str | None, AfterValidator(_is_cell_regex)]
+PartPattern = Annotated[str | None, AfterValidator(_has_one_group)]
 
 
 def known_zone(name: str) -> str:
@@ -133,29 +192,10 @@ class Condition(_Strict):
         filled: true: the cell is not empty; false: it is.
     """
 
-    column: tuple[str, ...] = Field(min_length=1)
-    words: tuple[str, ...] = ()
-    pattern: str | None = None
+    column: Annotated[Texts, Field(min_length=1)]
+    words: Words = ()
+    pattern: CellPattern = None
     filled: bool | None = None
-
-    @field_validator("column", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: object) -> object:
-        return _listed(value)
-
-    @field_validator("words", mode="before")
-    @classmethod
-    def _as_texts(cls, value: object) -> object:
-        if isinstance(value, list | tuple):
-            return tuple(_texts_of(word) for word in value)
-        return _listed(_texts_of(value))
-
-    @field_validator("pattern")
-    @classmethod
-    def _is_regex(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            _cell_regex(pattern)
-        return pattern
 
     @model_validator(mode="after")
     def _asks_once(self) -> Self:
@@ -171,12 +211,7 @@ class Case(Condition):
     Example: `cases: [{column: Cancelled at, filled: true, value: cancelled}]`.
     """
 
-    value: str
-
-    @field_validator("value", mode="before")
-    @classmethod
-    def _as_text(cls, value: object) -> object:
-        return _texts_of(value)
+    value: Word
 
 
 class LeftOut(Condition):
@@ -199,11 +234,11 @@ class ColumnRule(_Strict):
     and `minus`; `once_per`. A cell that stays empty takes `constant`.
 
     Attributes:
-        from_: written `from`. Names of one column: the first that the header has.
+        from_: written `from`. Texts of one column: the first that the header has.
         optional: a header without the column is no fault; the column is then empty.
         fallback: columns asked, row by row, where the cell of `from` is empty.
         join: columns whose cells together, with `-` between, are the value; empty if one is.
-        prefix: put before the value.
+        prefix, suffix: put before and behind the value: `+00:00` behind times of another zone.
         constant: the value where there is no column, or its cell is empty.
         key: the cell is a JSON list of {key, value} objects (or an object): the value of this
             key. Of a {key, value: {string_value, int_value ...}} object the one that is set.
@@ -232,21 +267,22 @@ class ColumnRule(_Strict):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
-    from_: tuple[str, ...] = Field(default=(), alias="from")
+    from_: Texts = Field(default=(), alias="from")
     optional: bool = False
-    fallback: tuple[str, ...] = ()
-    join: tuple[str, ...] = ()
-    prefix: str = ""
-    constant: str | None = None
+    fallback: Texts = ()
+    join: Texts = ()
+    prefix: Word = ""
+    suffix: Word = ""
+    constant: WordOrNone = None
     key: str | None = None
-    pattern: str | None = None
-    words: dict[str, str | None] = {}
+    pattern: PartPattern = None
+    words: dict[Word, WordOrNone] = {}
     other_words: Literal["reject", "keep"] = "reject"
     cases: tuple[Case, ...] = ()
-    format: tuple[str, ...] = ()
+    format: Texts = ()
     number: NumberFormat | None = None
-    plus: tuple[str, ...] = ()
-    minus: tuple[str, ...] = ()
+    plus: Texts = ()
+    minus: Texts = ()
     once_per: str | None = None
     same_per: str | None = None
     number_per: str | None = None
@@ -260,30 +296,6 @@ class ColumnRule(_Strict):
         if isinstance(value, str | list | tuple):
             return {"from": _listed(value)}
         return value
-
-    @field_validator("from_", "fallback", "join", "format", "plus", "minus", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: object) -> object:
-        return _listed(value)
-
-    @field_validator("constant", "prefix", mode="before")
-    @classmethod
-    def _as_text(cls, value: object) -> object:
-        return _texts_of(value)
-
-    @field_validator("words", mode="before")
-    @classmethod
-    def _as_texts(cls, value: object) -> object:
-        if isinstance(value, dict):
-            return {_texts_of(word): _texts_of(meaning) for word, meaning in value.items()}
-        return value
-
-    @field_validator("pattern")
-    @classmethod
-    def _is_regex(cls, pattern: str | None) -> str | None:
-        if pattern is not None and _cell_regex(pattern).groups > 1:
-            raise ValueError("may have one group; write the others as (?:...)")
-        return pattern
 
     @field_validator("format")
     @classmethod
@@ -324,21 +336,9 @@ class Question(_Strict):
         not_text: columns whose name or further header rows match this are not meant.
     """
 
-    column: tuple[str, ...] = ()
-    text: str | None = None
-    not_text: str | None = None
-
-    @field_validator("column", mode="before")
-    @classmethod
-    def _one_or_more(cls, value: object) -> object:
-        return _listed(value)
-
-    @field_validator("text", "not_text")
-    @classmethod
-    def _is_regex(cls, pattern: str | None) -> str | None:
-        if pattern is not None:
-            _regex(pattern)
-        return pattern
+    column: Texts = ()
+    text: HeaderPattern = None
+    not_text: HeaderPattern = None
 
     @model_validator(mode="after")
     def _says_where(self) -> Self:
@@ -368,9 +368,9 @@ class Answer(_Strict):
     instrument: Literal["csat", "nps", "ces"]
     scale: tuple[Decimal, Decimal] | None = None
     direction: Literal["higher_is_better", "lower_is_better"] = "higher_is_better"
-    words: dict[str, Decimal] = {}
-    pattern: str | None = None
-    skipped: tuple[str, ...] = ()
+    words: dict[Word, Decimal] = {}
+    pattern: PartPattern = None
+    skipped: Words = ()
     comment: Question | None = None
 
     @field_validator("question", "comment", mode="before")
@@ -378,27 +378,6 @@ class Answer(_Strict):
     def _short_question(cls, value: object) -> object:
         """`Q2` and `[Q2, Q2_1]` are short for {column: ...}."""
         return {"column": value} if isinstance(value, str | list | tuple) else value
-
-    @field_validator("words", mode="before")
-    @classmethod
-    def _as_texts(cls, value: object) -> object:
-        if isinstance(value, dict):
-            return {_texts_of(word): score for word, score in value.items()}
-        return value
-
-    @field_validator("skipped", mode="before")
-    @classmethod
-    def _skipped_texts(cls, value: object) -> object:
-        if isinstance(value, list | tuple):
-            return tuple(_texts_of(word) for word in value)
-        return _listed(_texts_of(value))
-
-    @field_validator("pattern")
-    @classmethod
-    def _is_regex(cls, pattern: str | None) -> str | None:
-        if pattern is not None and _cell_regex(pattern).groups > 1:
-            raise ValueError("may have one group; write the others as (?:...)")
-        return pattern
 
     @model_validator(mode="after")
     def _scale_rises(self) -> Self:
@@ -595,22 +574,6 @@ def _unmapped_faults(kind: ExportKind, declared: Declaration) -> Iterator[Fault]
     if missing:
         yield ("columns",), (f"says nothing of {', '.join(missing)}; {kind.name} need "
                              f"{'this column' if len(missing) == 1 else 'these columns'}")
-
-
-def _regex(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"is no regular expression: {error}") from error
-
-
-def _cell_regex(pattern: str) -> re.Pattern[str]:
-    """A pattern that is asked of every cell: of the kind whose time grows with the text only."""
-    found = re.search(r"\(\?(?:<?[=!]|>|P=)|\\[1-9]|[*+?}]\+", pattern)
-    if found:
-        raise ValueError(f"{found.group(0)!r} is not read here: no look-around, back references "
-                         f"or possessive repeats")
-    return _regex(pattern)
 
 
 def kind_named(name: str) -> str:

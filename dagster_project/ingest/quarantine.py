@@ -23,6 +23,7 @@ from typing import Any
 import pandas as pd
 
 from dagster_project.engine.interface import Engine, LoadRequest, LoadResult, Repair
+from dagster_project.engine.mapping import AS_DELIVERED
 from dagster_project.engine.quarantine import (
     Choice,
     faults_of,
@@ -44,8 +45,9 @@ from dagster_project.ingest.sources import Source, Sources
 # What a row of a repair file says of itself; the load and the record are its name.
 LOAD, RECORD = "_load", "_record"
 MARKS = (LOAD, RECORD, "_file", "_row", "_reason", "_column")
-# Of a row that could not be told into columns: itself, and the header of its file.
-TEXT, HEADER = "_text", "_header"
+# Of a row that could not be told into columns, or has cells that nothing reads: itself. Of the
+# first also the header of its file.
+TEXT, HEADER = AS_DELIVERED, "_header"
 LONGEST_CELL = 32 * 1024 * 1024
 LEFT_OUT = "left_out"
 DELIMITERS = ",;\t"
@@ -202,7 +204,8 @@ def write_rejected(stores: Stores, sources: Sources, choice: Choice, folder: Pat
 
     Each reading of clear text is recorded in the vault. Files and folder are for their owner
     only. A row that could not be told into columns stands whole in column `_text`, beside the
-    header of its file while that lies in landing/; whoever repairs it fills in the columns.
+    header of its file while that lies in landing/; whoever repairs it fills in the columns. One
+    with cells that nothing reads has them there too, as JSON.
 
     Args:
         sources: sources.yaml.
@@ -284,6 +287,8 @@ def _record_of(row: Mapping[Any, Any], filled: Mapping[str, str]) -> dict[str, A
     is_told_apart = not pd.isna(row["column_name"]) or row["reason"] == LEFT_OUT
     content = (json.loads(row["row_text"]) if is_told_apart
                else {**filled, TEXT: row["row_text"]})
+    if isinstance(content.get(TEXT), dict):
+        content[TEXT] = json.dumps(content[TEXT], ensure_ascii=False)
     number = row["file_row_no"] if "file_row_no" in row else row["row_no"]
     return {
         LOAD: row["load_seq"], RECORD: row["row_no"], "_file": row["file_name"], "_row": number,

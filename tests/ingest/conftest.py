@@ -20,7 +20,13 @@ SECRET = b"a secret of the tests"
 
 
 class Landing:
-    """A home without configuration files: landing folder, stores, sources."""
+    """A home without configuration files: landing folder, stores, sources.
+
+    Attributes:
+        queries: folder of the SQL files of joins; None: there are none.
+    """
+
+    queries: Path | None = None
 
     def __init__(self, folder: Path, sources: Mapping[str, Any]) -> None:
         self.folder = folder
@@ -38,11 +44,12 @@ class Landing:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
-    def load(self) -> IngestReport:
-        """Look at the landing folder once."""
+    def load(self, tell: Callable[[str, float], None] = lambda words, share: None) -> IngestReport:
+        """Look at the landing folder once; `tell` hears of each file before it is read."""
         return ingest_landing(self.engine, self.landing, self.sources,
                               HashMemory(self.stores.state / "hashes.json"),
-                              run_id="test", now=NOW)
+                              run_id="test", now=NOW, queries=self.queries,
+                              report_progress=tell)
 
     def rows(self, query: str, area: str = "raw") -> list[tuple[Any, ...]]:
         """Rows of a query on raw or vault, NULL as None."""

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from dagster_project.engine.joins import table_columns
-from dagster_project.ingest.loading import HashMemory, IngestReport, ingest_landing
 from dagster_project.ingest.sources import Sources, sources_faults
-from tests.ingest.conftest import NOW, Landing
+from tests.ingest.conftest import Landing
 
 ITEMS = "Order No;Product;Price\nA;tea;10,50\nB;pot;30,00\nB;cup;4,00\n"
 ORDERS = "Order No,Buyer,Placed\nA,c1,2026-01-05 10:00:00\nB,c2,2026-01-06 11:00:00\n"
@@ -41,6 +40,7 @@ class Joined(Landing):
     def __init__(self, folder: Path, **source: Any) -> None:
         declared = {"kind": "orders", "query": "queries/shop.sql", "inputs": INPUTS} | source
         super().__init__(folder, {"shop": declared})
+        self.queries = folder / "config"
         self.write(QUERY)
 
     def write(self, query: str) -> None:
@@ -48,12 +48,6 @@ class Joined(Landing):
         path = self.folder / "config" / "queries" / "shop.sql"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(query)
-
-    def load(self) -> IngestReport:
-        """Look at the landing folder once, with the queries."""
-        return ingest_landing(self.engine, self.landing, self.sources,
-                              HashMemory(self.stores.state / "hashes.json"), run_id="test",
-                              now=NOW, queries=self.folder / "config")
 
     def refusal(self) -> str:
         """The only thing that this look refuses."""

@@ -13,6 +13,7 @@ import pytest
 
 from dagster_project.customers.identities import identity_token
 from dagster_project.engine.embedded import EmbeddedEngine, WrongSecret
+from dagster_project.ingest.loading import words_of
 from tests.ingest.conftest import SECRET, Landing
 
 HEADER = "order_id,line_id,customer_id,ordered_at,status,quantity,unit_price,currency\n"
@@ -81,9 +82,22 @@ def test_the_same_file_under_another_name_loads_nothing(orders):
     orders.load()
     orders.put("orders/again_2026-01-05.csv", HEADER + GOOD)
     report = orders.load()
-    assert report.repeated == ["orders/again_2026-01-05.csv"]
+    assert words_of(report) == [
+        "landing/orders/again_2026-01-05.csv: loaded before under another name, all rows repeated",
+        "1 files were loaded on earlier nights"]
     assert orders.only("select count(*) from raw_order_lines") == 1
-    assert orders.load().repeated == [], "a delivery is told of once"
+    assert orders.load().repeated == {}, "a delivery is told of once"
+
+
+def test_equal_files_of_one_delivery_name_the_one_that_is_loaded(orders):
+    for name in ("c", "b", "a"):
+        orders.put(f"orders/{name}_2026-01-05.csv", HEADER + GOOD)
+    report = orders.load()
+    assert [file.name for file in report.loaded] == ["orders/a_2026-01-05.csv"]
+    assert words_of(report)[1:] == [
+        f"landing/orders/{name}_2026-01-05.csv: the same content as "
+        "landing/orders/a_2026-01-05.csv of this delivery, all rows repeated"
+        for name in ("b", "c")]
 
 
 def test_the_same_rows_in_another_file_of_the_same_version_are_repeats(orders):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -323,6 +324,47 @@ def test_rows_are_repaired_in_canonical_columns_whatever_the_file_has(
         ("2", "EUR", "completed", "2026-01-04 23:00:00"),
         ("3", "EUR", landing.only("select status from raw_order_lines where order_id = '3'"),
          "2026-01-04 23:00:00")]
+
+
+def test_a_row_whose_key_is_damaged_is_kept_as_it_stood(orders: Landing, tmp_path: Path) -> None:
+    """Its value is in no canonical column; whoever repairs the row finds it in the text."""
+    row = {"order_id": "o1", "line_id": "1", "customer_id": "c1", "currency": "CNY",
+           "ordered_at": "2026-01-05 10:00:00", "unit_price": 10}
+    damaged = {"ordQr_id" if name == "order_id" else name: value for name, value in row.items()}
+    orders.put("orders/orders_2026-01-05.jsonl",
+               "".join(json.dumps(one) + "\n" for one in (
+                   row, damaged, {**row, "line_id": "2", "unit_price": "ten"})))
+    orders.load()
+    (path,) = write(orders, tmp_path)
+    bad, plain = rows_of(path)
+    assert (bad["_reason"], bad["_column"], bad["order_id"]) == ("missing_value", "order_id", "")
+    assert json.loads(bad["_text"]) == {**damaged, "unit_price": "10"}
+    assert plain["_text"] == ""
+    save(path, [{**bad, "order_id": "o1", "line_id": "3"}])
+    (part,) = take(orders, path)
+    assert part.still_rejected == ()
+    assert [line for _, line, _ in current_lines(orders)] == ["1", "3"]
+
+
+def test_cells_that_nothing_reads_are_kept_with_a_rejected_row(
+        landing_of: Callable[..., Landing], tmp_path: Path) -> None:
+    """Under names of their own, also where the header has one twice or leaves it blank."""
+    landing = landing_of(shop={
+        "kind": "orders", "files": ["orders/*"], "currency": "EUR",
+        "columns": {"order_id": "Nr", "ordered_at": "Datum",
+                    "unit_price": {"from": "Preis", "number": {"decimal": ","}}},
+        "left_out": [{"rule": "test_order", "column": "Nr", "pattern": "^T"}]})
+    landing.put("orders/o.csv", "Nr,Datum,Preis,Rest,Rest,\n1,2026-01-05,zehn,a,b,c\n"
+                                "2,2026-01-05,zehn,,,\nT3,2026-01-05,1,a,b,c\n4,morgen,1,,d,\n")
+    landing.load()
+    (path,) = write(landing, tmp_path)
+    first, second, fourth = rows_of(path)
+    assert json.loads(first["_text"]) == {"Nr": "1", "Datum": "2026-01-05", "Preis": "zehn",
+                                          "Rest": "a", "Rest (column 5)": "b", "(column 6)": "c"}
+    assert second["_text"] == ""
+    assert json.loads(fourth["_text"])["Rest (column 5)"] == "d"
+    assert landing.rows("select row_no from rejected_text where row_text like '%_text%' "
+                        "order by 1", "vault") == [(1,), (4,)]
 
 
 def test_repaired_customers_keep_their_attributes(landing_of: Callable[..., Landing],

@@ -32,6 +32,17 @@ def test_an_open_quote_costs_its_own_line_only(tmp_path):
     assert found.unreadable == [(2, "unreadable", '2,"open,c'), (5, "unreadable", '5,"f"g,h')]
 
 
+@pytest.mark.parametrize("header", [
+    'id,name,no"te', 'id,name, "note"', 'id,na"me, ""note""', '"id",name,note"',
+    'id,name,"no,te"', 'id,name,"no""te"'])
+def test_a_quote_in_the_header_takes_no_row_along(tmp_path, header):
+    rows = "".join(f'{n},a,"b, ""c"""\n' for n in range(1, 5))
+    found = contents_of(put(tmp_path, "o.csv", f"{header}\n{rows}"))
+    assert len(found.look.columns) == 3
+    assert [row[0] for row in found.rows] == ["1", "2", "3", "4"]
+    assert found.unreadable == []
+
+
 def test_the_rest_of_a_broken_row_is_not_taken_for_a_row(tmp_path):
     path = put(tmp_path, "o.csv", HEADER + '1,a,"line one\nx"y,"b",c\nlast" tail"\n2,a,b\n')
     found = contents_of(path)

@@ -14,6 +14,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dagster_project.engine.reading import first_rows, look
 from dagster_project.ingest.landing import FileRefused
@@ -172,6 +174,32 @@ def test_nested_json_is_reached_by_dots_and_arrays_stay_json(tmp_path):
     assert (row["user.id"], row["user.name"], row["n"], row["ok"], row['odd "name']) == (
         "7", None, "12345678901234567890123", "true", "q")
     assert json.loads(row["params"] or "") == one["params"]
+
+
+@given(numbers=st.lists(st.decimals(allow_nan=False, allow_infinity=False, places=12),
+                        min_size=1, max_size=4), as_lines=st.booleans(),
+       text=st.sampled_from(["", "a", '"', "\\", ': 0.12345678901234567890, "', "\x02"]))
+@settings(max_examples=40, deadline=None)
+def test_decimals_of_json_keep_all_their_digits(tmp_path_factory, numbers, as_lines, text):
+    """Whatever words stand beside them; a double has 17 digits at most."""
+    long = ["12345678901234567.890123456789", "-0.10000000000000000000000001", *map(str, numbers)]
+    rows = ["{" + f'"n": {number},"text": {json.dumps(text, ensure_ascii=False)}'.replace(
+        "\x02", "\\u0002") + f', "list" : [{number} ,1]' + "}" for number in long]
+    content = "\n".join(rows) if as_lines else f"[{','.join(rows)}]"
+    folder = tmp_path_factory.mktemp("json")
+    found = contents_of(put(folder, "o.jsonl" if as_lines else "o.json", content))
+    assert [Decimal(row["n"] or "") for row in found.records] == list(map(Decimal, long))
+    assert {row["text"] for row in found.records} == {text}
+    assert [json.loads(row["list"] or "", parse_float=Decimal) for row in found.records] == [
+        [Decimal(number), 1] for number in long]
+
+
+def test_texts_with_the_mark_of_long_decimals_are_kept(tmp_path):
+    rows = [{"n": 1.5, "text": "\ufdd01.5"}, {"n": 2.5, "text": "2\x02"}]
+    lines = [json.dumps(row, ensure_ascii=is_ascii).replace(".5,", ".500000000000000000000,")
+             for row in rows for is_ascii in (True, False)]
+    found = contents_of(put(tmp_path, "o.jsonl", "\n".join(lines)))
+    assert [row["text"] for row in found.records] == [rows[0]["text"]] * 2 + [rows[1]["text"]] * 2
 
 
 def test_lines_that_are_no_objects_are_rejected_by_their_numbers(tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from dagster_project.ingest.presets import shipped_presets
 from dagster_project.ingest.sources import load_sources
 from tests.ingest.conftest import Landing
+from tests.ingest.workbooks import workbook
 
 PAGE = (Path(__file__).parents[2] / "docs" / "presets.md").read_text(encoding="utf-8")
 
@@ -72,6 +73,31 @@ def test_the_questions_that_a_source_states_are_read(
         ("ces", "2.0000", "1.0000", "5.0000", "lower_is_better"),
         ("csat", "3.0000", "1.0000", "3.0000", "higher_is_better"),
         ("nps", "9.0000", "0.0000", "10.0000", "higher_is_better")]
+
+
+def test_the_sql_file_joins_the_sheets_that_it_is_written_for(
+        home_saying: Callable[[str], Landing], tmp_path: Path) -> None:
+    mapping, query = blocks_of("Files that must be joined: a SQL file")
+    home = home_saying(mapping)
+    home.queries = tmp_path / "config"
+    (source,) = home.sources.sources
+    path = home.queries / str(source.query)
+    path.parent.mkdir(parents=True)
+    path.write_text(query, encoding="utf-8")
+    home.put("shop_2026.xlsx", workbook({
+        "Orders": [["Order ID", "Row ID", "Customer ID", "Order Date", "Quantity", "Price"],
+                   ["A-1", 1.0, "c1", "2026-01-05", 2.0, 10.5],
+                   ["A-1", 2.0, "c1", "2026-01-05", 1.0, 4.0],
+                   ["A-2", 3.0, "c2", "2026-01-06", 1.0, 30.0]],
+        "Returns": [["Order ID", "Reason"], ["A-2", "broken"], ["A-2", "late"]]}))
+    report = home.load()
+    assert report.refused == {}
+    assert home.rows("select order_id, line_key, status, cast(quantity as varchar), "
+                     "cast(unit_price as varchar), currency from raw_order_lines "
+                     "order by 1, 2") == [
+        ("A-1", "1", "completed", "2.0000", "10.5000", "CNY"),
+        ("A-1", "2", "completed", "1.0000", "4.0000", "CNY"),
+        ("A-2", "3", "refunded", "1.0000", "30.0000", "CNY")]
 
 
 def test_the_page_names_every_preset_and_no_other() -> None:
