@@ -48,7 +48,8 @@ REQUIRED_COMPOSITES = (
 # Columns of the published tables that a composite of the same name would hide.
 TAKEN_NAMES = frozenset({
     "customer_key", "as_of_date", "profile", "tier", "quadrant", "lifecycle_stage", "revision",
-    "publication_id", "candidate_id",
+    "publication_id", "candidate_id", "purchases_n", "tier_held", "quadrant_held",
+    "lifecycle_stage_held",
 })
 STAGES = ("prospect", "first_purchase", "repeat", "loyal", "lapsing", "lost")
 TIERS = ("high", "medium", "low")
@@ -342,6 +343,17 @@ class ChurnWarnings(_Model):
     maximum_customers: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000
 
 
+class HeldLabels(_Model):
+    """How much a composite must pass a cut by before a held label changes.
+
+    Attributes:
+        margin: points, in hundredths at the finest, as composites are shown; 0: held labels are
+            the plain ones.
+    """
+
+    margin: Annotated[Number, Field(ge=0, le=50, decimal_places=2)] = Decimal(2)
+
+
 class ProfileParts(_Model):
     """The weights of one composite in one profile."""
 
@@ -408,6 +420,7 @@ class Configuration(_Model):
     composites: dict[str, Composite]
     tiers: Tiers
     matrix: Matrix
+    held_labels: HeldLabels = HeldLabels()
     lifecycle: Lifecycle
     accounts: Accounts = Accounts()
     lifetime_value: LifetimeValue = LifetimeValue()

@@ -203,7 +203,8 @@ def open_audit(
         yield AuditConnection(connection)
 
 
-def fingerprints_of(candidate: Path, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
+def fingerprints_of(candidate: Path, without: Collection[str] = (),
+                    without_columns: Collection[str] = ()) -> dict[str, dict[str, Any]]:
     """Fingerprint every table of the file: what it holds, whatever the row order.
 
     Rows are summed as hashes; xor would make a table in which each row stands twice equal to an
@@ -212,6 +213,7 @@ def fingerprints_of(candidate: Path, without: Collection[str] = ()) -> dict[str,
     Args:
         candidate: the file.
         without: tables left out, those that differ from run to run.
+        without_columns: columns left out, of whatever table.
 
     Returns:
         table -> {"rows_n": 3, "hash_sum": "123", "columns": sha256 of names and types}; a view
@@ -220,20 +222,28 @@ def fingerprints_of(candidate: Path, without: Collection[str] = ()) -> dict[str,
     _must_exist(candidate)
     with duckdb.connect(":memory:") as connection:
         _attach(connection, candidate, "candidate")
-        return _fingerprints(connection, frozenset(without))
+        return _fingerprints(connection, frozenset(without), frozenset(without_columns))
 
 
-def history_fingerprint(publication: Path, publication_id: int) -> dict[str, Any]:
+def history_fingerprint(publication: Path, publication_id: int,
+                        without_columns: Collection[str] = ()) -> dict[str, Any]:
     """Fingerprint the rows that `customer_score_history` of a file holds of one publication.
+
+    Args:
+        publication: the file.
+        publication_id: whose rows.
+        without_columns: columns left out.
 
     Returns:
         {"rows_n": 3, "hash_sum": "123"}; no rows where they fell out of history.
     """
     _must_exist(publication)
     with duckdb.connect(str(publication), read_only=True) as connection:
+        names = ", ".join(name for name in CUSTOMER_SCORE_HISTORY.column_names
+                          if name not in without_columns)
         row = connection.execute(
-            "select count(*), coalesce(sum(hash(h)), 0)::varchar "
-            "from customer_score_history as h where publication_id = ?", [publication_id]
+            f"select count(*), coalesce(sum(hash({names})), 0)::varchar "
+            f"from customer_score_history where publication_id = ?", [publication_id]
         ).fetchone()
     assert row is not None, "an aggregate returns one row"
     return {"rows_n": row[0], "hash_sum": row[1]}
@@ -336,7 +346,8 @@ def _create_text_values(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _fingerprints(
-    connection: duckdb.DuckDBPyConnection, without: frozenset[str]
+    connection: duckdb.DuckDBPyConnection, without: frozenset[str],
+    without_columns: frozenset[str] = frozenset(),
 ) -> dict[str, dict[str, Any]]:
     columns: dict[str, list[tuple[str, str]]] = {}
     for table, column, data_type in connection.execute(
@@ -344,7 +355,7 @@ def _fingerprints(
         "where database_name = 'candidate' and schema_name = 'main' "
         "order by table_name, column_index"
     ).fetchall():
-        if table not in without:
+        if table not in without and column not in without_columns:
             columns.setdefault(table, []).append((column, data_type))
     views = dict(connection.execute(
         "select view_name, sql from duckdb_views() "

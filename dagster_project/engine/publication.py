@@ -18,10 +18,22 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from dagster_project.engine.held_labels import (
+    add_missing_columns,
+    fold_history,
+    hold_night,
+    nights_of,
+)
+from dagster_project.engine.label_records import (
+    create_quadrant_migrations,
+    record_labels,
+    since_which_history_is_whole,
+)
 from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.quarantine import shown_rejected_rows
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.engine.table import Table
+from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.publish.population_tables import POPULATION_FIGURE_HISTORY
 from dagster_project.publish.tables import (
     COPIED_TABLES,
@@ -36,6 +48,7 @@ from dagster_project.publish.tables import (
     RUN_TABLES,
     SCORING_REFERENCE,
     SEGMENT_KPIS,
+    SHOWN,
     STRATEGIES,
 )
 
@@ -63,6 +76,8 @@ class CandidateContent:
         run_id, staged_at: run metadata.
         daily_history_nights: nights of history kept day by day.
         replayed: number and revision of the publication that is made again; None: a new one.
+        replayed_on: of a replay: a file whose history is that of the previous publication for
+            the night before; None: there is none any more, and held labels are plain.
     """
 
     night: Mapping[str, Any]
@@ -76,6 +91,7 @@ class CandidateContent:
     staged_at: datetime
     daily_history_nights: int
     replayed: tuple[int, int] | None = None
+    replayed_on: Path | None = None
 
 
 def stage_publication(stores: Stores, content: CandidateContent) -> Path:
@@ -94,12 +110,20 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
                            f"(storage_version '{STORAGE_VERSION}')")
         connection.execute("use candidate.main")
         make_tables(connection, "candidate.main", HISTORY_TABLES + RUN_TABLES)
+        has_no_held_labels = add_missing_columns(connection, HISTORY_TABLES)
         publication = _add_publication(connection, content)
+        _add_reference(connection, content)
         if publication["is_current"]:
             _add_key_changes(connection, content, publication)
-            _replace_current(connection, content)
-        _add_history(connection, content, publication)
-        _add_reference(connection, content)
+        _add_history(connection, publication)
+        if content.replayed is None:
+            _hold_labels(connection, content, goes_through=has_no_held_labels)
+        else:
+            _hold_replayed_labels(connection, content)
+        _drop_old_history(connection, content, publication)
+        if publication["is_current"]:
+            _replace_current(connection, content, publication)
+        create_quadrant_migrations(connection)
         _add_comments(connection, content)
         connection.execute("use memory.main")
         connection.execute("checkpoint candidate")
@@ -143,13 +167,14 @@ def _add_publication(connection: duckdb.DuckDBPyConnection,
     return values
 
 
-def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateContent) -> None:
+def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateContent,
+                     publication: Mapping[str, Any]) -> None:
     """Write the current tables anew; rows in the order of their key, so that files are alike."""
     customers = ", ".join(CUSTOMERS.column_names)
     for name, query in {
         "customers": f"select {customers} from build.marts.customer_features "
                      f"order by customer_key",
-        "customer_scores": "select * from build.night.customer_scores order by customer_key",
+        "customer_scores": _customer_scores_query(publication["publication_id"]),
         "reconciliation": f"select {', '.join(RECONCILIATION.column_names)} "
                           f"from build.marts.reconciliation order by source, measure, currency",
         "customer_ids": _customer_ids_query(),
@@ -172,6 +197,19 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
     connection.execute("drop view if exists score_contributions")
     connection.execute(f"create view score_contributions as "
                        f"{_contributions_query(content.parts)}")
+
+
+def _customer_scores_query(publication_id: int) -> str:
+    """The scores of the build with the held labels that history has of them."""
+    held = ", ".join(f"history.{column.name}" for column in HELD_COLUMNS)
+    return f"""
+        select scores.*, {held}
+        from build.night.customer_scores as scores
+        inner join customer_score_history as history
+            on scores.customer_key = history.customer_key
+        where history.publication_id = {publication_id}
+        order by scores.customer_key
+    """
 
 
 def _copy_query(table: Table) -> str:
@@ -265,32 +303,63 @@ def _contributions_query(parts: Mapping[str, Sequence[str]]) -> str:
     return " union all ".join(selects)
 
 
-def _add_history(connection: duckdb.DuckDBPyConnection, content: CandidateContent,
-                 publication: Mapping[str, Any]) -> None:
-    """Drop the nights that fall out, append this one."""
-    row = connection.execute("select max(as_of_date) from publication").fetchone()
-    assert row is not None
-    for table in (CUSTOMER_SCORE_HISTORY, POPULATION_FIGURE_HISTORY):
-        connection.execute(
-            f"delete from {table.name} "
-            "where as_of_date <= ? - cast(? as integer) and as_of_date <> last_day(as_of_date)",
-            [row[0], content.daily_history_nights],
-        )
-    given = {"customer_key", "as_of_date", "tier", "quadrant", "lifecycle_stage"}
-    own = {"revision": publication["revision"], "publication_id": publication["publication_id"]}
-    columns = ", ".join(
-        str(own[column.name]) if column.name in own
-        else column.name if column.name in given
-        else f"cast({column.name} as {column.type})"
-        for column in CUSTOMER_SCORE_HISTORY.columns
-    )
-    connection.execute(f"insert into customer_score_history select {columns} "
-                       f"from build.night.customer_scores order by customer_key")
-    figures = ", ".join(str(own.get(name, name))
+def _add_history(connection: duckdb.DuckDBPyConnection, publication: Mapping[str, Any]) -> None:
+    """Append this night's rows; their held labels are the plain ones until they are folded."""
+    scores = [column for column in CUSTOMER_SCORE_HISTORY.columns
+              if column.type == SHOWN]
+    columns = {
+        **{name: f"scores.{name}" for name in CUSTOMER_SCORE_HISTORY.column_names},
+        **{column.name: f"cast(scores.{column.name} as {column.type})" for column in scores},
+        **{column.name: f"scores.{column.name.removesuffix('_held')}" for column in HELD_COLUMNS},
+        "revision": str(publication["revision"]),
+        "publication_id": str(publication["publication_id"]),
+        "purchases_n": "features.purchases_n",
+    }
+    connection.execute(
+        f"insert into customer_score_history ({', '.join(columns)}) "
+        f"select {', '.join(columns.values())} from build.night.customer_scores as scores "
+        f"inner join build.marts.customer_features as features "
+        f"on scores.customer_key = features.customer_key order by scores.customer_key")
+    figures = ", ".join(columns[name] if name in ("revision", "publication_id") else name
                         for name in POPULATION_FIGURE_HISTORY.column_names)
     connection.execute(f"insert into population_figure_history select {figures} "
                        f"from build.night.population_figures "
                        f"order by segment_kind, segment, figure")
+
+
+def _hold_labels(connection: duckdb.DuckDBPyConnection, content: CandidateContent, *,
+                 goes_through: bool) -> None:
+    """Fold this night and the later ones it changes; `goes_through`: all that history holds."""
+    first = content.night["as_of_date"]
+    if goes_through:
+        first = min([first, *(night.as_of_date for night in nights_of(connection))])
+    touched = fold_history(connection, first, goes_through=goes_through)
+    record_labels(connection, touched, since_which_history_is_whole(
+        connection, content.daily_history_nights))
+
+
+def _hold_replayed_labels(connection: duckdb.DuckDBPyConnection,
+                          content: CandidateContent) -> None:
+    """Go on from the night before as it stood in the previous publication."""
+    if content.replayed_on is None:
+        return
+    connection.execute(f"attach {literal(str(content.replayed_on))} as earlier (read_only)")
+    earlier = nights_of(connection, "earlier", content.night["previous_publication_id"])
+    for night in nights_of(connection):
+        before = [one for one in earlier if one.as_of_date < night.as_of_date]
+        hold_night(connection, night, before[-1] if before else None)
+    connection.execute("detach earlier")
+
+
+def _drop_old_history(connection: duckdb.DuckDBPyConnection, content: CandidateContent,
+                      publication: Mapping[str, Any]) -> None:
+    """Drop the nights that fall out; this one stays, however old it is."""
+    since = since_which_history_is_whole(connection, content.daily_history_nights)
+    for table in (CUSTOMER_SCORE_HISTORY, POPULATION_FIGURE_HISTORY):
+        connection.execute(
+            f"delete from {table.name} "
+            "where as_of_date < ? and as_of_date <> last_day(as_of_date) and publication_id <> ?",
+            [since, publication["publication_id"]])
 
 
 def _add_key_changes(connection: duckdb.DuckDBPyConnection, content: CandidateContent,

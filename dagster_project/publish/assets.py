@@ -26,7 +26,8 @@ from dagster_project.engine.publication import (
     switch,
 )
 from dagster_project.ingest.assets import column_schema
-from dagster_project.publish.publications import file_of
+from dagster_project.publish.label_tables import HELD_COLUMNS
+from dagster_project.publish.publications import file_before, file_of, is_refolded
 from dagster_project.publish.tables import (
     CONTACTS_NOT_MERGED,
     COPIED_TABLES,
@@ -49,6 +50,7 @@ FACTS = [dg.AssetKey(["marts", name])
          for name in ("customer_features", "customer_identities", "reconciliation", "held_rows")]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
 REPLAY_JOB = "replay"
+HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
 PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
 
@@ -76,6 +78,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         run_id=session.run_id, staged_at=_utc_now(),
         daily_history_nights=session.home.settings.daily_history_nights,
         replayed=_replayed(session, inputs),
+        replayed_on=_replayed_on(session, inputs),
     ))
     drop_old_candidates(session.home.stores)
     session.candidate_id = inputs.candidate_id
@@ -93,6 +96,13 @@ def _replayed(session: RunSession, inputs: NightInputs) -> tuple[int, int] | Non
     frame = session.engine.read_current(
         "publication", "select revision from crm.publication where publication_id = ?", [number])
     return number, int(frame["revision"].iloc[0])
+
+
+def _replayed_on(session: RunSession, inputs: NightInputs) -> Path | None:
+    """File from whose history the held labels of a replay go on, where there still is one."""
+    if inputs.replay_of_publication_id is None:
+        return None
+    return file_before(session.home.stores, inputs.previous_publication_id, inputs.as_of_date)
 
 
 def strategies(configuration: Configuration) -> pd.DataFrame:
@@ -158,7 +168,7 @@ def publish_candidate(context: dg.AssetExecutionContext,
     # What was written since the approval must not have touched what was approved.
     verify(session, inputs)
     if inputs.replay_of_publication_id:
-        session.replay_words = _finish_replay(session, path, inputs.replay_of_publication_id)
+        session.replay_words = _finish_replay(session, path, inputs)
         context.log.info(session.replay_words)
     else:
         _require_successor(session, inputs)
@@ -203,20 +213,26 @@ def _require_successor(session: RunSession, inputs: NightInputs) -> None:
                         f"{inputs.as_of_date} from its start", allow_retries=False)
 
 
-def _finish_replay(session: RunSession, path: Path, publication_id: int) -> str:
+def _finish_replay(session: RunSession, path: Path, inputs: NightInputs) -> str:
     """Compare a replay with what was published then; what came of it, in words."""
-    stores = session.home.stores
+    stores, publication_id = session.home.stores, inputs.replay_of_publication_id
+    assert publication_id is not None, "only a replay is compared"
     published = file_of(stores, publication_id)
+    has_held = _replayed_on(session, inputs) is not None
     words = f"publication {publication_id} was made again"
     if published != stores.publication and session.job_name == REPLAY_JOB:
         words += f", as {keep_replay(stores, path, publication_id)}"
     if published is not None:
-        then, now = (fingerprints_of(file) for file in (published, path))
+        without = () if has_held else HELD_NAMES
+        then, now = (fingerprints_of(file, without_columns=without)
+                     for file in (published, path))
         compared = [table.name for table in CURRENT_TABLES if table.name in then]
         differing = [name for name in compared if then[name] != now.get(name)]
         equal = f"{len(compared)} current tables are equal"
     else:
-        then, now = (history_fingerprint(file, publication_id)
+        has_held &= not is_refolded(stores, publication_id, inputs.as_of_date)
+        without = () if has_held else HELD_NAMES
+        then, now = (history_fingerprint(file, publication_id, without)
                      for file in (stores.publication, path))
         if not then["rows_n"]:
             return words + "; nothing holds its rows any more, so nothing was compared"
@@ -228,6 +244,10 @@ def _finish_replay(session: RunSession, path: Path, publication_id: int) -> str:
                         f"but {', '.join(differing)} came out differently; nothing was "
                         f"published. Was raw restored, or the program changed without a new "
                         f"METHOD_VERSION?", allow_retries=False)
+    if not has_held:
+        equal += (f", but for the held labels, which were not compared: the history that they "
+                  f"went on from, of publication {inputs.previous_publication_id}, has changed "
+                  f"since")
     return f"{words}: {equal}"
 
 

@@ -23,13 +23,14 @@ from dagster_project.ingest.canonical import (
     ExportKind,
 )
 from dagster_project.ingest.tables import REJECTED_ROWS
+from dagster_project.publish.label_tables import QUADRANT_MIGRATIONS
 from dagster_project.publish.tables import (
     CURRENT_TABLES,
     CUSTOMER_SCORES,
     HISTORY_TABLES,
     RUN_TABLES,
 )
-from dagster_project.scoring.score import ScoreColumn, score_columns
+from dagster_project.scoring.score import ScoreColumn, published_columns
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = "python -m dagster_project.publish.dictionary"
@@ -144,7 +145,7 @@ def tables_document(configuration: Configuration) -> str:
           for table in (*CURRENT_TABLES, SCORE_CONTRIBUTIONS)),
         "## History: `warehouse/crm.duckdb`",
         "Grown by every publication.",
-        *map(_table, HISTORY_TABLES),
+        *map(_table, (*HISTORY_TABLES, QUADRANT_MIGRATIONS)),
         "## Records of runs: `warehouse/crm.duckdb`",
         "What the gate said of this publication, and the run that made it.",
         *map(_table, RUN_TABLES),
@@ -228,7 +229,7 @@ def _score_table(configuration: Configuration) -> str:
 
     def sections() -> Iterator[str]:
         order = list(SCORE_GROUPS)
-        columns = sorted(score_columns(configuration), key=lambda one: order.index(group(one)))
+        columns = sorted(published_columns(configuration), key=lambda one: order.index(group(one)))
         for name, members in groupby(columns, key=group):
             yield f"#### {SCORE_GROUPS[name]}"
             yield _columns(Column(one.name, one.sql_type, one.meaning, one.name in required)

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from dagster_project.engine.held_labels import HELD_FOR_DAYS
 from dagster_project.engine.stores import Stores
 from dagster_project.publish.tables import PUBLICATION
 
@@ -120,6 +121,55 @@ def file_of(stores: Stores, publication_id: int) -> Path | None:
                           "where is_current and publication_id = ?", [publication_id]):
             return path
     return None
+
+
+def file_before(stores: Stores, previous_publication_id: int, night: date) -> Path | None:
+    """A file whose history has the night before `night` as the previous publication had it.
+
+    Held labels go on from it, so a replay needs it.
+
+    Args:
+        stores: of the home.
+        previous_publication_id: sixth input of the night.
+        night: business date D.
+
+    Returns:
+        The kept file of the previous publication, or the warehouse where nothing published since
+        can have touched that night; None: its labels of then are not known any more.
+    """
+    kept = stores.kept_publication(previous_publication_id)
+    if kept.exists():
+        return kept
+    [found] = read_rows(
+        stores, stores.publication,
+        """
+        with before as (
+            select as_of_date, max(publication_id) as publication_id
+            from publication
+            where publication_id <= $1 and as_of_date < $2
+                and as_of_date >= $2 - cast($3 as integer)
+            group by as_of_date
+            order by as_of_date desc
+            limit 1
+        )
+        select
+            (select count(*) from before) as nights_n,
+            (select count(*) from publication inner join before
+                on publication.publication_id > $1
+                and publication.as_of_date <= before.as_of_date) as later_n,
+            exists (select 1 from customer_score_history
+                    where publication_id in (select publication_id from before)) as is_there
+        """, [previous_publication_id, night, HELD_FOR_DAYS])
+    is_as_it_was = found["is_there"] and not found["later_n"]
+    return stores.publication if is_as_it_was or not found["nights_n"] else None
+
+
+def is_refolded(stores: Stores, publication_id: int, night: date) -> bool:
+    """Whether a later publication of an earlier date may have changed the held labels of D."""
+    return bool(read_rows(
+        stores, stores.publication,
+        "select 1 as found from publication where publication_id > ? and as_of_date < ? limit 1",
+        [publication_id, night]))
 
 
 def dates_in_words(dates: Sequence[date]) -> str:

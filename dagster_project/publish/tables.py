@@ -4,7 +4,8 @@ This is the contract with readers. A change stands in CHANGELOG.md as old -> new
 Indicator and composite columns of `customer_scores` follow the home's crm.yaml:
 `<indicator>__value`, `<indicator>__score`, of survey indicators `<indicator>__n`, `<composite>`,
 `<composite>__coverage`, `<composite>__<part>__weight`, `<composite>__<part>__contribution`.
-`score_contributions` is a view over `customer_scores`.
+`score_contributions` is a view over `customer_scores`, `quadrant_migrations` one over
+`label_migrations`. The tables of labels over time are declared in `label_tables.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,12 @@ from __future__ import annotations
 from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.tables import REJECTED_ROWS_SHOWN
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
+from dagster_project.publish.label_tables import (
+    HELD_COLUMNS,
+    LABEL_HISTORY,
+    LABEL_MIGRATIONS,
+    LABEL_STABILITY,
+)
 from dagster_project.publish.lifetime_tables import LIFETIME_TABLES
 from dagster_project.publish.population_tables import (
     POPULATION_FIGURE_HISTORY,
@@ -63,6 +70,7 @@ CUSTOMER_SCORES = Table(
         Column("quadrant", "VARCHAR", "Cell of the value x loyalty matrix.", True),
         Column("lifecycle_stage", "VARCHAR",
                "prospect, first_purchase, repeat, loyal, lapsing or lost.", True),
+        *HELD_COLUMNS,
     ),
     ("customer_key",),
     has_configured_columns=True,
@@ -86,6 +94,11 @@ CUSTOMER_SCORE_HISTORY = Table(
         Column("tier", "VARCHAR", "Tier of that date.", True),
         Column("quadrant", "VARCHAR", "Quadrant of that date.", True),
         Column("lifecycle_stage", "VARCHAR", "Stage of that date.", True),
+        Column("profile", "VARCHAR", "Profile by which it was scored; NULL in rows of before "
+                                     "this was kept, where the home has more than one."),
+        Column("purchases_n", "INTEGER", "Orders that count as purchases, all time; NULL in rows "
+                                         "of before this was kept."),
+        *HELD_COLUMNS,
     ),
     ("customer_key", "as_of_date", "revision"),
 )
@@ -295,7 +308,8 @@ COPIED_TABLES = (
 CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, *COPIED_TABLES,
                   STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
 # Grown by every publication.
-HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, POPULATION_FIGURE_HISTORY, CUSTOMER_KEY_CHANGES,
-                  SCORING_REFERENCE, CONFIGURATIONS, PUBLICATION)
+HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, LABEL_HISTORY, LABEL_MIGRATIONS, LABEL_STABILITY,
+                  POPULATION_FIGURE_HISTORY, CUSTOMER_KEY_CHANGES, SCORING_REFERENCE,
+                  CONFIGURATIONS, PUBLICATION)
 # Records of runs: they differ between two runs over the same six inputs.
 RUN_TABLES = (QUALITY_RESULTS, PIPELINE_RUNS)

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from dagster_project.configuration import STAGES, Configuration
+from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.scoring.composites import Composed, compose_all
 from dagster_project.scoring.exact import MILLION, Real, Whole, shown
 from dagster_project.scoring.indicators import FeatureFault, facts, indicator_scores
@@ -47,6 +48,13 @@ def score_columns(configuration: Configuration) -> list[ScoreColumn]:
     """The columns that `score_batch` returns, in order."""
     return [*_key_columns(), *_composite_columns(configuration), *_label_columns(),
             *_indicator_columns(configuration), *_part_columns(configuration)]
+
+
+def published_columns(configuration: Configuration) -> list[ScoreColumn]:
+    """The columns of the published `customer_scores`, in order: held labels come last."""
+    return [*score_columns(configuration),
+            *(ScoreColumn(column.name, "label", column.type, column.meaning)
+              for column in HELD_COLUMNS)]
 
 
 def score_batch(

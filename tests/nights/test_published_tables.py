@@ -11,13 +11,13 @@ from dagster_project.engine.status import STATUS_TABLES
 from dagster_project.engine.table import Table
 from dagster_project.publish.assets import PUBLISHED_TABLES
 from dagster_project.publish.tables import CUSTOMER_SCORES
-from dagster_project.scoring.score import score_columns
+from dagster_project.scoring.score import published_columns
 from dagster_project.settings import Home
 from nights.conftest import Teller
 from nights.homes import TrialHome
 
 TABLES = PUBLISHED_TABLES
-VIEWS = {"score_contributions"}
+VIEWS = {"score_contributions", "quadrant_migrations"}
 Columns = list[tuple[str, str]]
 
 
@@ -73,7 +73,7 @@ def test_columns_of_the_status_are_the_declared_ones(home: TrialHome, table: Tab
 def test_score_columns_are_the_declared_and_the_configured_ones(home: TrialHome) -> None:
     found = dict(_found(home.publication, CUSTOMER_SCORES.name))
     configured = {column.name: column.sql_type
-                  for column in score_columns(Home(home.folder).configuration)}
+                  for column in published_columns(Home(home.folder).configuration)}
     assert found == configured
     assert dict(_declared(CUSTOMER_SCORES)).items() <= found.items()
 

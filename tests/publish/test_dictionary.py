@@ -13,7 +13,7 @@ from dagster_project.engine.status import STATUS_TABLES
 from dagster_project.engine.table import Column, Table
 from dagster_project.publish import dictionary
 from dagster_project.publish.tables import CURRENT_TABLES, HISTORY_TABLES, RUN_TABLES
-from dagster_project.scoring.score import score_columns
+from dagster_project.scoring.score import published_columns, score_columns
 
 CONFIGURATION = load_configuration(dictionary.ROOT / "config" / "crm.yaml")
 DOCUMENTS = dictionary.documents()
@@ -55,7 +55,7 @@ def test_every_column_of_every_table_is_there(table: Table) -> None:
 def test_every_configured_column_is_there() -> None:
     rows = rows_of(DOCUMENTS[dictionary.ROOT / "docs" / "tables.md"], "### customer_scores")
     assert sorted(row[0].strip("`") for row in rows) == sorted(
-        column.name for column in score_columns(CONFIGURATION))
+        column.name for column in published_columns(CONFIGURATION))
 
 
 def test_contributions_are_declared_as_the_view_makes_them() -> None:
