@@ -24,6 +24,9 @@ where publication.is_current
         or scores.tier <> history.tier
         or scores.quadrant <> history.quadrant
         or scores.lifecycle_stage <> history.lifecycle_stage
+        or scores.tier_held <> history.tier_held
+        or scores.quadrant_held <> history.quadrant_held
+        or scores.lifecycle_stage_held <> history.lifecycle_stage_held
         or (scores.crm_value is null) <> (history.crm_value is null)
         or abs(scores.crm_value - history.crm_value) > 0.0051
     )

@@ -44,13 +44,14 @@ COMPOSITES = {
     "matrix_value_score": ("purchase_amount",),
     "matrix_loyalty_score": ("csat",),
 }
-SCORES = f"""
-insert into crm.customer_scores
-select {KEY}, date '2026-03-31', 'all',
+LABELS = """
     case when i = 7 then 'insufficient_data' when i < 3 then 'high' else 'low' end,
     case when i = 7 then 'insufficient_data' when i < 3 then 'high_value_high_loyalty'
         else 'low_value_low_loyalty' end,
-    case when i = 7 then 'prospect' when i = 6 then 'first_purchase' else 'repeat' end,
+    case when i = 7 then 'prospect' when i = 6 then 'first_purchase' else 'repeat' end"""
+SCORES = f"""
+insert into crm.customer_scores
+select {KEY}, date '2026-03-31', 'all', {LABELS}, {LABELS},
     100.0 * i, 10.5 * i, 4.0, 9.25 * i, NULL, NULL
     {{values}}
 from range({CUSTOMERS_N}) as numbers(i)
@@ -174,10 +175,24 @@ CANDIDATE_ROWS = (
     """insert into crm.customer_score_history
     select customer_key, p.as_of_date, 1, p.publication_id, round(crm_value::decimal(9, 4), 2),
         round(satisfaction_score::decimal(9, 4), 2), NULL, NULL, NULL, 1, 1,
-        tier, quadrant, lifecycle_stage
+        tier, quadrant, lifecycle_stage, profile, 3, tier_held, quadrant_held,
+        lifecycle_stage_held
     from crm.customer_scores, crm.publication as p""",
     """insert into crm.population_figure_history
     select f.as_of_date, 1, 2, f.* exclude (as_of_date) from crm.population_figures as f""",
+    """insert into crm.label_history
+    select customer_key, kind, label, date '2026-03-30', NULL
+    from (unpivot (select customer_key, tier_held as tier, quadrant_held as quadrant,
+        lifecycle_stage_held as lifecycle_stage from crm.customer_scores)
+        on tier, quadrant, lifecycle_stage into name kind value label)""",
+    """insert into crm.label_migrations
+    select as_of_date, case when publication_id = 2 then date '2026-03-30' end, label_kind,
+        is_held, case when publication_id = 2 then label else 'appeared' end, label, count(*)
+    from crm.label_history, crm.publication, (values (true), (false)) as forms(is_held)
+    group by all""",
+    """insert into crm.label_stability
+    select as_of_date, label_kind, is_held, publication_id, sum(customers_n), 0, 0
+    from crm.label_migrations join crm.publication using (as_of_date) group by all""",
     """insert into crm.scoring_reference values
     ('ref', date '2026-01-01', 1, 'conf', 'all', 'curve', 'csat', 0, 0, 0)""",
     "insert into crm.configurations values ('conf', 1, '{}')",

@@ -71,6 +71,36 @@ CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
     "history_crm_value_in_range": ("update crm.customer_score_history set crm_value = 184",),
     "history_tier_known": ("update crm.customer_score_history set tier = '1'",),
     "history_stage_known": ("update crm.customer_score_history set lifecycle_stage = '1'",),
+    "history_held_labels_known": (
+        "update crm.customer_score_history set tier_held = 'hgih' where publication_id = 2",),
+    "history_insufficient_as_plain": (
+        "update crm.customer_score_history set quadrant_held = 'insufficient_data' "
+        f"where publication_id = 2 and customer_key = {FIRST}",),
+    "history_stage_held_at_loyal_alone": (
+        "update crm.customer_score_history set lifecycle_stage_held = 'lost' "
+        f"where publication_id = 2 and customer_key = {FIRST}",),
+    "history_begins_with_plain_labels": (
+        f"delete from crm.customer_score_history where publication_id = 1 "
+        f"and customer_key = {FIRST}",
+        "update crm.customer_score_history set tier_held = 'medium' "
+        f"where publication_id = 2 and customer_key = {FIRST}"),
+    "label_history_columns": ("alter table crm.label_history rename column label to word",),
+    "label_history_kind_known": ("update crm.label_history set label_kind = 'segment'",),
+    "label_history_repeats_the_held_labels": (
+        "update crm.label_history set to_date = date '2026-03-30' "
+        f"where label_kind = 'tier' and customer_key = {FIRST}",),
+    "label_spans_in_order": (
+        "update crm.label_history set to_date = date '2026-03-29' where label_kind = 'tier'",),
+    "migrations_columns": ("alter table crm.label_migrations rename column to_label to label",),
+    "migrations_add_up_to_customers": (
+        "update crm.label_migrations set customers_n = customers_n + 1 "
+        "where as_of_date = date '2026-03-31' and to_label = 'high' and is_held",),
+    "migrations_leave_from_customers": (
+        "update crm.label_migrations set from_label = 'appeared' "
+        "where as_of_date = date '2026-03-31' and to_label = 'high' and is_held",),
+    "stability_columns": (
+        "alter table crm.label_stability rename column flipped_back_n to flipped_n",),
+    "stability_share_is_share": ("update crm.label_stability set flipped_back_share = 50",),
     "segments_present": ("delete from crm.segment_kpis",),
     "segments_columns": ("alter table crm.segment_kpis rename column segment to name",),
     "segments_unique": (
@@ -333,8 +363,15 @@ def test_older_date_is_judged_by_its_history(night: Night) -> None:
         "'1', 2, false, 'CNY', 'Asia/Shanghai', 'run3', timestamp '2026-04-02 04:30:00' "
         "from crm.publication where publication_id = 1",
         "insert into crm.customer_score_history select customer_key, as_of_date, 2, 3, crm_value, "
-        "satisfaction_score, NULL, NULL, NULL, 1, 1, tier, quadrant, lifecycle_stage "
+        "satisfaction_score, NULL, NULL, NULL, 1, 1, tier, quadrant, lifecycle_stage, profile, 3, "
+        "tier_held, quadrant_held, lifecycle_stage_held "
         f"from crm.customer_score_history where publication_id = 1 and customer_key <> {FIRST}",
+        "delete from crm.label_migrations where as_of_date = date '2026-03-30'",
+        "insert into crm.label_migrations select as_of_date, NULL, kind, is_held, 'appeared', "
+        "label, count(*) from (unpivot (select as_of_date, tier, quadrant, lifecycle_stage "
+        "from crm.customer_score_history where publication_id = 3) "
+        "on tier, quadrant, lifecycle_stage into name kind value label), "
+        "(values (true), (false)) as forms(is_held) group by all",
     )
     report = night.gate(candidate_id="replay", after_load_seq=5)
     assert report.is_approved, report.words
