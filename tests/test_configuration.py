@@ -98,6 +98,7 @@ def test_words_do_not_touch_the_hash(tmp_path, default):
     ("population_days: 365", "population_days: 366"),
     ("min_coverage: 0.5", "min_coverage: 0.4"),
     ("few_n: 30", "few_n: 40"),
+    ("  margin: 2\n", "  margin: 1\n"),
     ("types: [staff, test]", "types: [staff]"),
     ("high: {quantile: 0.8}", "high: {quantile: 0.9}"),
     ("points: [[0, 100], [1, 40], [3, 0]]", "points: [[0, 100], [1, 50], [3, 0]]"),
@@ -220,6 +221,12 @@ FAULTS = {
     "coverage": (
         "min_coverage: 0.5", "min_coverage: 50", "min_coverage: 50",
         "min_coverage", "less than or equal to 1"),
+    "margin of held labels": (
+        "  margin: 2\n", "  margin: 60\n", "  margin: 60", "held_labels.margin",
+        "less than or equal to 50"),
+    "margin finer than what is shown": (
+        "  margin: 2\n", "  margin: 0.125\n", "  margin: 0.125", "held_labels.margin",
+        "no more than 2 decimal places"),
     "weights do not add up": (
         "purchase_amount: 0.4\n", "purchase_amount: 0.3\n", "parts:\n      interaction_freq",
         "composites.crm_value.parts", "weights add up to 0.9, must be 1"),
