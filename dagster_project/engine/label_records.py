@@ -18,6 +18,8 @@ from dagster_project.publish.label_tables import QUADRANT_MIGRATIONS
 from dagster_project.scoring.held_labels import LABEL_NAMES, flipped_back
 
 FLIPPED_BACK_DAYS = 7
+# Weeks overlap; each night of so many is read once. More would cost memory.
+WEEKS_AT_ONCE = 14
 # (label kind, is held, column of history), in the order of their bits in a packed night.
 _FORMS = tuple((kind, is_held, f"{kind}_held" if is_held else kind)
                for kind in LABEL_NAMES for is_held in (False, True))
@@ -40,6 +42,7 @@ def record_labels(connection: duckdb.DuckDBPyConnection, touched: Sequence[date]
     if recent:
         _write_label_history(connection, recent, [
             night for night in nights if night.as_of_date >= recent[0].as_of_date])
+    weeks = []
     for position, night in enumerate(nights):
         before = nights[position - 1] if position else None
         if night.as_of_date in touched or (before and before.as_of_date in touched):
@@ -47,7 +50,9 @@ def record_labels(connection: duckdb.DuckDBPyConnection, touched: Sequence[date]
         week = [one for one in nights[:position + 1]
                 if (night.as_of_date - one.as_of_date).days <= FLIPPED_BACK_DAYS]
         if any(one.as_of_date in touched for one in week):
-            _write_stability(connection, week)
+            weeks.append(week)
+    for start in range(0, len(weeks), WEEKS_AT_ONCE):
+        _write_stability(connection, weeks[start:start + WEEKS_AT_ONCE])
 
 
 def create_quadrant_migrations(connection: duckdb.DuckDBPyConnection) -> None:
@@ -197,41 +202,50 @@ def _write_migrations(connection: duckdb.DuckDBPyConnection, night: HistoryNight
 
 
 def _write_stability(connection: duckdb.DuckDBPyConnection,
-                     week: Sequence[HistoryNight]) -> None:
-    """Count who flipped back within the nights of a week, of which the last is the one counted."""
-    night = week[-1]
-    customers_n = 0
-    flipped = np.zeros(len(_FORMS), np.int64)
-    for packed in _packed_weeks(connection, week):
-        customers_n += packed.shape[1]
-        for position in range(len(_FORMS)):
-            shift = position * _LABEL_BITS
-            labels = np.where(packed < 0, -1, (packed >> shift) & ((1 << _LABEL_BITS) - 1))
-            flipped[position] += int(flipped_back(list(labels)).sum())
-    connection.execute("delete from label_stability where as_of_date = ?", [night.as_of_date])
-    connection.executemany(
-        "insert into label_stability select $1, $2, $3, $4, $5, $6, "
-        "case when $5 > 0 then cast($6 as decimal(18, 6)) / $5 end",
-        [[night.as_of_date, kind, is_held, len(week), customers_n, int(count)]
-         for (kind, is_held, _), count in zip(_FORMS, flipped, strict=True)])
+                     weeks: Sequence[Sequence[HistoryNight]]) -> None:
+    """Count who flipped back within the nights of each week, as of its last night."""
+    nights = sorted({night for week in weeks for night in week},
+                    key=lambda night: night.as_of_date)
+    places = [[nights.index(night) for night in week] for week in weeks]
+    customers = np.zeros(len(weeks), np.int64)
+    flipped = np.zeros((len(weeks), len(_FORMS)), np.int64)
+    for packed in _packed_nights(connection, nights):
+        is_there = packed >= 0
+        for number, place in enumerate(places):
+            customers[number] += is_there[place[-1]].sum()
+        for form in range(len(_FORMS)):
+            bits = (packed >> (form * _LABEL_BITS)) & ((1 << _LABEL_BITS) - 1)
+            labels = np.where(is_there, bits, -1)
+            for number, place in enumerate(places):
+                has_flipped = flipped_back([labels[night] for night in place])
+                flipped[number, form] += (has_flipped & is_there[place[-1]]).sum()
+    for week, customers_n, counts in zip(weeks, customers.tolist(), flipped.tolist(),
+                                         strict=True):
+        as_of = week[-1].as_of_date
+        connection.execute("delete from label_stability where as_of_date = ?", [as_of])
+        connection.executemany(
+            "insert into label_stability select $1, $2, $3, $4, $5, $6, "
+            "case when $5 > 0 then cast($6 as decimal(18, 6)) / $5 end",
+            [[as_of, kind, is_held, len(week), customers_n, count]
+             for (kind, is_held, _), count in zip(_FORMS, counts, strict=True)])
 
 
-def _packed_weeks(connection: duckdb.DuckDBPyConnection, week: Sequence[HistoryNight],
-                  ) -> Iterator[np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
-    """Nights x customers of the last night: the labels of one night in one number, -1: absent."""
+def _packed_nights(connection: duckdb.DuckDBPyConnection, nights: Sequence[HistoryNight],
+                   ) -> Iterator[np.ndarray[tuple[int, int], np.dtype[np.int64]]]:
+    """Nights x customers: all labels of one customer in one night in one number, -1: absent."""
     packed = " + ".join(
         f"(coalesce(list_position([{', '.join(map(literal, LABEL_NAMES[kind]))}], {column}), 1) "
         f"- 1) * {1 << position * _LABEL_BITS}"
         for position, (kind, _, column) in enumerate(_FORMS))
-    columns = [
-        f"coalesce(max(case when publication_id = {night.publication_id} then labels end), -1) "
-        f"as night_{position}" for position, night in enumerate(week)]
-    publications = ", ".join(str(night.publication_id) for night in week)
+    columns = ", ".join(
+        f"coalesce(max(case when publication_id = {night.publication_id} then labels end), -1)"
+        for night in nights)
+    publications = ", ".join(str(night.publication_id) for night in nights)
     reader = connection.sql(
-        f"select {', '.join(columns)} from (select customer_key, publication_id, "
+        f"select {columns} from (select customer_key, publication_id, "
         f"cast({packed} as integer) as labels from customer_score_history "
         f"where publication_id in ({publications})) as packed "
-        f"group by customer_key having night_{len(week) - 1} >= 0").to_arrow_reader(BATCH_ROWS)
+        f"group by customer_key").to_arrow_reader(BATCH_ROWS)
     assert reader is not None
     for batch in reader:
         yield np.stack([column.to_numpy(zero_copy_only=False).astype(np.int64)
