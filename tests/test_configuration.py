@@ -57,7 +57,9 @@ def test_dbt_vars_of_the_default(default):
         "time_zone", "base_currency", "fx_carry_days", "excluded_customer_types",
         "excluded_order_channels", "excluded_order_tags", "excluded_product_ids",
         "excluded_product_categories", "population_days", "figure_window_days",
-        "margin_share_without_cost", "profiles", "indicators", "indicator_variants"]
+        "margin_share_without_cost", "profiles", "indicators", "indicator_variants",
+        "costs_to_serve", "profitability_days", "minimum_costed_share", "segment_days",
+        "segment_attributes"]
     assert crm["excluded_customer_types"] == ["staff", "test"]
     assert crm["profiles"] == [{"name": "all", "customer_types": None}]
     by_name = {indicator["name"]: indicator for indicator in crm["indicators"]}
