@@ -82,14 +82,14 @@ def segment_labels(
 
 
 def rfm_cells(configuration: Configuration) -> pd.DataFrame:
-    """Table `rfm_cells`: the map as crm.yaml words it, from the best cell down."""
+    """Table `rfm_cells`: the map as crm.yaml words it, a row a cell."""
     segments = configuration.rfm_segment_of_cells()
     return pd.DataFrame([
         {"rfm_cell": cell, **{f"rfm_{name}_score": int(digit)
                               for name, digit in zip(RFM_MEASURES, cell, strict=True)},
          "rfm_segment": segments[cell].segment, "name_en": segments[cell].name("en"),
          "name_zh": segments[cell].name("zh")}
-        for cell in reversed(CELLS)
+        for cell in CELLS
     ])
 
 
