@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import itertools
 import json
 import re
 import zoneinfo
@@ -54,6 +55,9 @@ TAKEN_NAMES = frozenset({
 STAGES = ("prospect", "first_purchase", "repeat", "loyal", "lapsing", "lost")
 TIERS = ("high", "medium", "low")
 LEVELS = ("high", "low")
+RFM_MEASURES = ("recency", "frequency", "monetary")
+# Segments of customers without a cell: never bought; not everything measured.
+RFM_RESERVED = ("prospect", "insufficient_data")
 CATCH_ALL = "all"
 
 _NAME = re.compile(r"^[a-z](?:_?[a-z0-9])*_?$")
@@ -87,6 +91,8 @@ HalfLife = Annotated[int, Field(ge=1, le=3_650)]
 Quantile = Annotated[Number, Field(ge=0, le=1)]
 Points = Annotated[Number, Field(ge=0, le=100, decimal_places=SCORE_DECIMALS)]
 Weight = Annotated[Number, Field(gt=0, le=1, decimal_places=WEIGHT_DECIMALS)]
+Price = Annotated[Number, Field(ge=0, le=99_999, decimal_places=4)]
+ScoreRange = tuple[Annotated[int, Field(ge=1, le=5)], Annotated[int, Field(ge=1, le=5)]]
 
 
 class _Model(BaseModel):
@@ -293,13 +299,19 @@ class StageLabels(_Model):
 
 
 class Lifecycle(_Model):
-    """The bounds of the lifecycle stages."""
+    """The bounds of the lifecycle stages.
+
+    Attributes:
+        refunded_purchase_counts: whoever has only orders that were refunded or returned in full
+            stays in first_purchase; otherwise that is a prospect again.
+    """
 
     loyal_purchases: Annotated[int, Field(ge=1)]
     loyal_score: Points
     lapsing_gap_factor: Annotated[Number, Field(gt=0, le=100)]
     lapsing_minimum_days: Annotated[int, Field(ge=0)]
     lost_days: Annotated[int, Field(ge=1)]
+    refunded_purchase_counts: bool = False
     labels: StageLabels | None = None
 
 
@@ -352,6 +364,125 @@ class HeldLabels(_Model):
     """
 
     margin: Annotated[Number, Field(ge=0, le=50, decimal_places=2)] = Decimal(2)
+
+
+class CostToServe(_Model):
+    """What serving customers costs.
+
+    Attributes:
+        types: base currency for one interaction of a type that states no cost of its own.
+    """
+
+    types: dict[str, Price] = {}
+
+
+class Profitability(_Model):
+    """How the contribution of a customer is measured.
+
+    Attributes:
+        window_days: days that count, ending with D.
+        minimum_costed_share: money of orders with a known product cost that a contribution needs.
+        profitable_above: profit is high where the contribution is above it, base currency.
+    """
+
+    window_days: Days = 365
+    minimum_costed_share: Annotated[Number, Field(ge=0, le=1, decimal_places=WEIGHT_DECIMALS)] = (
+        Decimal("0.5"))
+    profitable_above: Annotated[Number, Field(ge=-(10**9), le=10**9, decimal_places=4)] = Decimal(0)
+
+
+class RfmMeasure(_Model):
+    """How one of recency, frequency and monetary becomes 1-5: by cuts or by an indicator's score.
+
+    Attributes:
+        cuts: four rising facts. Frequency and monetary: the second to fifth score begin there.
+            Recency: the fifth to second score end there.
+        indicator: whose score is taken in fifths of 0-100, which for a percentile are fifths of
+            the reference population.
+    """
+
+    cuts: tuple[Number, Number, Number, Number] | None = None
+    indicator: str | None = None
+
+
+class RfmBox(_Model):
+    """Cells from one score to another in each direction, both included."""
+
+    recency: ScoreRange = (1, 5)
+    frequency: ScoreRange = (1, 5)
+    monetary: ScoreRange = (1, 5)
+
+    def cells(self) -> Iterator[str]:
+        """Names of the cells, such as `543`."""
+        ranges = (range(low, high + 1)
+                  for low, high in (self.recency, self.frequency, self.monetary))
+        for scores in itertools.product(*ranges):
+            yield "".join(map(str, scores))
+
+
+class RfmSegment(_Model):
+    """One segment of buyers: the cells it has, and its name."""
+
+    segment: str
+    where: tuple[RfmBox, ...]
+    label: Text | None = None
+
+    def name(self, language: str = "en") -> str:
+        """Its words in `en` or `zh`."""
+        return self.label.in_language(language) if self.label else self.segment.replace("_", " ")
+
+
+def _default_rfm_segments() -> tuple[RfmSegment, ...]:
+    """What crm.yaml begins with, for homes whose file has no map."""
+    boxes: tuple[tuple[str, str, tuple[ScoreRange, ScoreRange, ScoreRange]], ...] = (
+        ("champions", "冠军客户", ((4, 5), (4, 5), (4, 5))),
+        ("loyal_buyers", "忠实买家", ((4, 5), (4, 5), (1, 3))),
+        ("potential_loyalists", "潜力忠实客户", ((4, 5), (2, 3), (1, 5))),
+        ("new_customers", "新客户", ((5, 5), (1, 1), (1, 5))),
+        ("promising", "有潜力客户", ((4, 4), (1, 1), (1, 5))),
+        ("need_attention", "需要关注", ((3, 3), (3, 5), (1, 5))),
+        ("about_to_sleep", "即将沉睡", ((3, 3), (1, 2), (1, 5))),
+        ("cannot_lose", "不可流失", ((1, 2), (4, 5), (4, 5))),
+        ("at_risk", "有流失风险", ((1, 2), (4, 5), (1, 3))),
+        ("at_risk", "有流失风险", ((1, 2), (2, 3), (1, 5))),
+        ("hibernating", "沉睡客户", ((2, 2), (1, 1), (1, 5))),
+        ("inactive", "不活跃客户", ((1, 1), (1, 1), (1, 5))),
+    )
+    return tuple(
+        RfmSegment(segment=segment, label=Text(en=segment.replace("_", " "), zh=zh), where=tuple(
+            RfmBox(recency=recency, frequency=frequency, monetary=monetary)
+            for name, _, (recency, frequency, monetary) in boxes if name == segment))
+        for segment, zh in {name: zh for name, zh, _ in boxes}.items())
+
+
+class Rfm(_Model):
+    """Recency, frequency and monetary scores and what buyers are called by them.
+
+    Attributes:
+        monetary: None: the score of the first indicator that is a percentile of net revenue.
+        segments: the map of the 125 cells; each has exactly one.
+    """
+
+    recency: RfmMeasure = RfmMeasure(cuts=(Decimal(30), Decimal(90), Decimal(180), Decimal(270)))
+    frequency: RfmMeasure = RfmMeasure(cuts=(Decimal(2), Decimal(3), Decimal(4), Decimal(6)))
+    monetary: RfmMeasure | None = None
+    segments: tuple[RfmSegment, ...] = _default_rfm_segments()
+
+
+class Segments(_Model):
+    """By what customers are told apart beside their labels.
+
+    Attributes:
+        window_days: days whose purchases count for RFM and for the top category.
+        age_bands: ages at which a new band begins.
+        attributes: further columns of the customer export, as the source lists them.
+        rfm: the RFM scores.
+    """
+
+    window_days: Days = 365
+    age_bands: tuple[Annotated[int, Field(ge=1, le=120)], ...] = (18, 25, 35, 45, 55, 65)
+    attributes: Names = ()
+    rfm: Rfm = Rfm()
 
 
 class ProfileParts(_Model):
@@ -425,6 +556,9 @@ class Configuration(_Model):
     accounts: Accounts = Accounts()
     lifetime_value: LifetimeValue = LifetimeValue()
     churn_warnings: ChurnWarnings = ChurnWarnings()
+    cost_to_serve: CostToServe = CostToServe()
+    profitability: Profitability = Profitability()
+    segments: Segments = Segments()
 
     @property
     def profile_names(self) -> tuple[str, ...]:
@@ -469,6 +603,24 @@ class Configuration(_Model):
     def matrix_cuts(self, profile: str) -> MatrixCuts:
         """Cuts of the matrix in a profile."""
         return self.profile(profile).cuts.matrix or self.matrix
+
+    @property
+    def rfm_measures(self) -> dict[str, RfmMeasure | None]:
+        """How recency, frequency and monetary are scored; None: nothing measures it."""
+        rfm = self.segments.rfm
+        revenue = (name for name, indicator in self.indicators.items()
+                   if indicator.column == "net_revenue" and indicator.kind == "sum"
+                   and indicator.score.method == "percentile")
+        first = next(revenue, None)
+        return {
+            "recency": rfm.recency, "frequency": rfm.frequency,
+            "monetary": rfm.monetary or (RfmMeasure(indicator=first) if first else None),
+        }
+
+    def rfm_segment_of_cells(self) -> dict[str, RfmSegment]:
+        """Cell (`111` to `555`) -> its segment."""
+        return {cell: segment for segment in self.segments.rfm.segments
+                for box in segment.where for cell in box.cells()}
 
     def composites_in_order(self) -> tuple[str, ...]:
         """Names of the composites, each after those it is made of."""
@@ -540,7 +692,15 @@ class Configuration(_Model):
             "tiers": self.tiers.model_copy(update={"labels": other.tiers.labels}),
             "matrix": self.matrix.model_copy(update={"cells": other.matrix.cells}),
             "lifecycle": self.lifecycle.model_copy(update={"labels": other.lifecycle.labels}),
+            "segments": self._segments_with_texts_of(other),
         })
+
+    def _segments_with_texts_of(self, other: Configuration) -> Segments:
+        labels = {named.segment: named.label for named in other.segments.rfm.segments}
+        named = tuple(segment.model_copy(update={"label": labels.get(segment.segment)})
+                      for segment in self.segments.rfm.segments)
+        return self.segments.model_copy(update={
+            "rfm": self.segments.rfm.model_copy(update={"segments": named})})
 
     def dbt_vars(self) -> dict[str, Any]:
         """The variable `crm` of the dbt project; changes only with the configuration."""
@@ -573,6 +733,12 @@ class Configuration(_Model):
                 | _dbt_indicator(f"{name}__{profile}", indicator)
                 for profile, name, indicator in self.indicator_variants()
             ],
+            "costs_to_serve": [{"type": name, "amount": f"{price:.4f}"}
+                               for name, price in sorted(self.cost_to_serve.types.items())],
+            "profitability_days": self.profitability.window_days,
+            "minimum_costed_share": f"{self.profitability.minimum_costed_share:.6f}",
+            "segment_days": self.segments.window_days,
+            "segment_attributes": list(self.segments.attributes),
         }}
 
     def label(self, name: str, language: str = "en") -> str:
@@ -615,7 +781,8 @@ def _without_texts(value: Any, *, is_model: bool = True) -> Any:
     if isinstance(value, dict):
         return {
             key: _without_texts(
-                item, is_model=not is_model or key not in ("indicators", "composites", "parts")
+                item,
+                is_model=not is_model or key not in ("indicators", "composites", "parts", "types"),
             )
             for key, item in value.items()
             if not is_model or (key not in _TEXT_KEYS and item is not None)
@@ -692,6 +859,8 @@ def _broken_rules(configuration: Configuration) -> Iterator[Fault]:
     yield from _tier_faults(("tiers",), configuration.tiers)
     yield from _matrix_faults(("matrix",), configuration.matrix)
     yield from _cell_faults(configuration.matrix)
+    yield from _serving_faults(configuration.cost_to_serve)
+    yield from _segment_faults(configuration)
 
 
 def _business_faults(configuration: Configuration) -> Iterator[Fault]:
@@ -966,3 +1135,66 @@ def _cell_faults(matrix: Matrix) -> Iterator[Fault]:
                 yield ("matrix", "cells"), (
                     f"no cell maps value {value} and loyalty {loyalty}"
                 )
+
+
+def _serving_faults(costs: CostToServe) -> Iterator[Fault]:
+    for name in costs.types:
+        if not _PLAIN.match(name):
+            yield ("cost_to_serve", "types", name), (
+                f"{name!r} must be 1 to 60 characters without quotes, backslashes and braces")
+
+
+def _segment_faults(configuration: Configuration) -> Iterator[Fault]:
+    segments = configuration.segments
+    bands = segments.age_bands
+    if any(later <= earlier for earlier, later in itertools.pairwise(bands)):
+        yield ("segments", "age_bands"), "the ages must rise"
+    for name in RFM_MEASURES:
+        measure: RfmMeasure | None = getattr(segments.rfm, name)
+        if measure is not None:
+            yield from _rfm_measure_faults(
+                ("segments", "rfm", name), measure, configuration.indicators)
+    yield from _rfm_map_faults(("segments", "rfm", "segments"), segments.rfm.segments)
+
+
+def _rfm_measure_faults(
+    path: KeyPath, measure: RfmMeasure, indicators: dict[str, Indicator]
+) -> Iterator[Fault]:
+    if (measure.cuts is None) == (measure.indicator is None):
+        yield path, "must have either cuts (four rising numbers) or indicator"
+    elif measure.cuts is not None:
+        if any(later <= earlier for earlier, later in itertools.pairwise(measure.cuts)):
+            yield (*path, "cuts"), "the four numbers must rise"
+    elif measure.indicator not in indicators:
+        yield (*path, "indicator"), unknown("indicator", str(measure.indicator), list(indicators))
+
+
+def _rfm_map_faults(path: KeyPath, segments: tuple[RfmSegment, ...]) -> Iterator[Fault]:
+    """Every cell has one segment, so that every buyer has one."""
+    owners: dict[str, str] = {}
+    for position, segment in enumerate(segments):
+        where: KeyPath = (*path, position)
+        yield from _name_faults((*where, "segment"), segment.segment)
+        if segment.segment in RFM_RESERVED:
+            yield (*where, "segment"), "is a word for customers without a cell; choose another"
+        if segment.segment in [earlier.segment for earlier in segments[:position]]:
+            yield (*where, "segment"), f"a segment {segment.segment!r} stands above already"
+        for number, box in enumerate(segment.where):
+            if any(low > high for low, high in (box.recency, box.frequency, box.monetary)):
+                yield (*where, "where", number), "a range goes from the lower to the higher score"
+            taken = sorted({cell for cell in box.cells() if cell in owners})
+            if taken:
+                yield (*where, "where", number), (
+                    f"maps {_few(taken)} a second time; {owners[taken[0]]} has "
+                    f"{taken[0]} already")
+            for cell in box.cells():
+                owners.setdefault(cell, segment.segment)
+    missing = sorted(set(RfmBox().cells()) - set(owners))
+    if missing:
+        yield path, (f"no segment has {_few(missing)} (recency, frequency, monetary); every buyer "
+                     "must have one")
+
+
+def _few(cells: list[str]) -> str:
+    rest = f" and {len(cells) - 3} more" if len(cells) > 3 else ""
+    return f"cell{'s' if len(cells) > 1 else ''} {', '.join(cells[:3])}{rest}"

@@ -12,6 +12,7 @@ from dagster_project.publish import assets as publish
 from dagster_project.quality.checks import gate
 from dagster_project.resources import HomeResource
 from dagster_project.scoring import assets as scoring
+from dagster_project.segments import assets as segments
 
 
 @dg.definitions
@@ -19,7 +20,7 @@ def defs() -> dg.Definitions:
     """The code location."""
     return dg.Definitions(
         # All that the rooms have, so that no asset can be forgotten here.
-        assets=dg.load_assets_from_modules([ingest, customers, scoring, publish]),
+        assets=dg.load_assets_from_modules([ingest, customers, scoring, segments, publish]),
         asset_checks=[gate],
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -57,7 +57,9 @@ def test_dbt_vars_of_the_default(default):
         "time_zone", "base_currency", "fx_carry_days", "excluded_customer_types",
         "excluded_order_channels", "excluded_order_tags", "excluded_product_ids",
         "excluded_product_categories", "population_days", "figure_window_days",
-        "margin_share_without_cost", "profiles", "indicators", "indicator_variants"]
+        "margin_share_without_cost", "profiles", "indicators", "indicator_variants",
+        "costs_to_serve", "profitability_days", "minimum_costed_share", "segment_days",
+        "segment_attributes"]
     assert crm["excluded_customer_types"] == ["staff", "test"]
     assert crm["profiles"] == [{"name": "all", "customer_types": None}]
     by_name = {indicator["name"]: indicator for indicator in crm["indicators"]}
@@ -459,3 +461,66 @@ def test_missing_sections_are_all_named(tmp_path):
     told = faults_of(tmp_path, TEXT[: TEXT.index("composites:\n  crm_value")])
     assert told == [f"config/crm.yaml, {key}: must be given"
                     for key in ("composites", "lifecycle", "matrix", "tiers")]
+
+
+def test_a_file_without_the_later_sections_has_the_segments_of_the_default(tmp_path, default):
+    """Homes that were made before know nothing of costs to serve and segments."""
+    old = load_configuration(written(tmp_path, TEXT[:TEXT.index("# What serving customers costs")]))
+    assert old.cost_to_serve.types == {}
+    assert old.profitability == default.profitability
+    assert old.segments.rfm.segments == default.segments.rfm.segments
+    assert old.rfm_measures == default.rfm_measures
+    assert Configuration.from_canonical(old.canonical_text()).hash == old.hash
+    assert Configuration.from_canonical(old.canonical_text()).with_texts_of(old) == old
+
+
+def test_the_map_of_rfm_cells_is_complete(default):
+    owners = default.rfm_segment_of_cells()
+    assert sorted(owners) == sorted(f"{r}{f}{m}" for r in range(1, 6) for f in range(1, 6)
+                                    for m in range(1, 6))
+    assert {cell: owners[cell].segment for cell in ("555", "111", "511", "155")} == {
+        "555": "champions", "111": "inactive", "511": "new_customers", "155": "cannot_lose"}
+
+
+@pytest.mark.parametrize(("old", "new", "key", "words"), [
+    ("where: [{recency: [2, 2], frequency: [1, 1]}]", "where: [{recency: [2, 2]}]",
+     "segments.rfm.segments.9.where.0", "maps cells 221, 222, 223 and 17 more a second time; "
+     "at_risk has 221 already"),
+    ("where: [{recency: [2, 2], frequency: [1, 1]}]",
+     "where: [{recency: [2, 2], frequency: [1, 1], monetary: [2, 5]}]",
+     "segments.rfm.segments", "no segment has cell 211"),
+    ("where: [{recency: [3, 3], frequency: [3, 5]}]",
+     "where: [{recency: [3, 3], frequency: [5, 3]}]",
+     "segments.rfm.segments.5.where.0", "from the lower to the higher"),
+    ("where: [{recency: [3, 3], frequency: [3, 5]}]",
+     "where: [{recency: [3, 3], frequency: [3, 6]}]", "frequency", "5"),
+    ("- segment: champions", "- segment: prospect", "segments.rfm.segments.0.segment",
+     "choose another"),
+    ("- segment: promising", "- segment: new_customers", "segments.rfm.segments.4.segment",
+     "stands above already"),
+    ("recency: {cuts: [30, 90, 180, 270]}", "recency: {cuts: [30, 90, 90, 270]}",
+     "segments.rfm.recency.cuts", "must rise"),
+    ("recency: {cuts: [30, 90, 180, 270]}", "recency: {cuts: [30, 90], indicator: retention}",
+     "segments.rfm.recency", ""),
+    ("recency: {cuts: [30, 90, 180, 270]}", "recency: {}", "segments.rfm.recency",
+     "either cuts (four rising numbers) or indicator"),
+    ("monetary: {indicator: purchase_amount}", "monetary: {indicator: purchase_amunt}",
+     "segments.rfm.monetary.indicator", "purchase_amount"),
+    ("age_bands: [18, 25, 35, 45, 55, 65]", "age_bands: [18, 18]", "segments.age_bands",
+     "must rise"),
+    ("  types: {}\n", "  types: {\"a'b\": 1}\n", "cost_to_serve.types.a'b", "without quotes"),
+    ("  types: {}\n", "  types: {visit: -1}\n", "cost_to_serve.types.visit", "0"),
+    ("profitable_above: 0 ", "profitable_over: 0 ", "profitability.profitable_over", ""),
+])
+def test_faults_of_costs_and_segments(tmp_path, old, new, key, words):
+    faults = faults_of(tmp_path, changed(old, new))
+    assert any(key in fault and words in fault and " line " in fault for fault in faults), faults
+
+
+def test_costs_to_serve_reach_dbt_with_their_digits(tmp_path):
+    configuration = load_configuration(written(
+        tmp_path, changed("  types: {}\n", "  types: {visit: 0.15, label: 12}\n")))
+    assert configuration.dbt_vars()["crm"]["costs_to_serve"] == [
+        {"type": "label", "amount": "12.0000"}, {"type": "visit", "amount": "0.1500"}]
+    again = Configuration.from_canonical(configuration.canonical_text())
+    assert again.cost_to_serve == configuration.cost_to_serve

@@ -31,6 +31,7 @@ from dagster_project.engine.label_records import (
 )
 from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.quarantine import shown_rejected_rows
+from dagster_project.engine.segment_queries import segment_queries
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.engine.table import Table
 from dagster_project.publish.label_tables import HELD_COLUMNS
@@ -178,6 +179,7 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
         "reconciliation": f"select {', '.join(RECONCILIATION.column_names)} "
                           f"from build.marts.reconciliation order by source, measure, currency",
         "customer_ids": _customer_ids_query(),
+        **segment_queries(),
         **{table.name: _copy_query(table) for table in COPIED_TABLES},
     }.items():
         _replace_table(connection, name, query)

@@ -47,7 +47,10 @@ SCORES = [dg.AssetKey(["scoring", name])
               *(table.name for table in COPIED_TABLES if table is not CONTACTS_NOT_MERGED),
           )]
 FACTS = [dg.AssetKey(["marts", name])
-         for name in ("customer_features", "customer_identities", "reconciliation", "held_rows")]
+         for name in ("customer_features", "customer_identities", "reconciliation", "held_rows",
+                      "customer_profitability", "contribution_curve", "customer_segment_facts",
+                      "customer_attributes")]
+SEGMENTS = [dg.AssetKey(["segments", "segment_labels"])]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
 REPLAY_JOB = "replay"
 HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
@@ -56,7 +59,7 @@ PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
 @dg.asset(
     key=CANDIDATE, group_name="publish", owners=OWNERS, kinds={"duckdb"},
-    deps=[*SCORES, *FACTS], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
+    deps=[*SCORES, *FACTS, *SEGMENTS], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
 )
 def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """The file that is to be published, beside the last publication. Not published yet."""

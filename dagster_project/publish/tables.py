@@ -24,6 +24,7 @@ from dagster_project.publish.population_tables import (
     POPULATION_FIGURE_HISTORY,
     POPULATION_FIGURES,
 )
+from dagster_project.publish.segment_tables import SEGMENT_TABLES
 
 KEY = "UUID"
 SUM = "DECIMAL(38,4)"
@@ -52,6 +53,8 @@ CUSTOMERS = Table(
         Column("refund_amount", SUM, "Refunded, all time, base currency, as a column or a refunds "
                                      "export states it; negative rows are negative sales.", True),
         Column("median_gap_days", "DECIMAL(9,1)", "Median days between purchase days."),
+        Column("refunded_orders_n", "INTEGER",
+               "Orders refunded or returned in full, all time.", True),
         Column("interactions_n", "BIGINT", "Interactions, all time.", True),
         Column("last_interaction_date", "DATE", "Business date of the last interaction."),
         Column("survey_answers_n", "INTEGER", "Survey answers, all time.", True),
@@ -305,8 +308,8 @@ COPIED_TABLES = (
     *LIFETIME_TABLES,
 )
 # Replaced by every publication whose D is not older than the current one.
-CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, CUSTOMER_IDS, *COPIED_TABLES,
-                  STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
+CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, *SEGMENT_TABLES, CUSTOMER_IDS,
+                  *COPIED_TABLES, STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
 # Grown by every publication.
 HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, LABEL_HISTORY, LABEL_MIGRATIONS, LABEL_STABILITY,
                   POPULATION_FIGURE_HISTORY, CUSTOMER_KEY_CHANGES, SCORING_REFERENCE,

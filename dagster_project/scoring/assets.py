@@ -55,6 +55,8 @@ def features_query(configuration: Configuration, keys: str = "") -> str:
         "select cast(customer_key as varchar) as customer_key, as_of_date, profile, purchases_n, "
         "cast(median_gap_days as double) as median_gap_days, "
         "cast(days_since_last_purchase as double) as days_since_last_purchase, "
+        "refunded_orders_n, cast(days_since_last_refunded_order as double) as "
+        "days_since_last_refunded_order, "
         f"is_in_population{indicators} from marts.customer_features {where} "
         "order by customer_features.customer_key"
     )

@@ -77,7 +77,8 @@ def stages(
     """Positions in STAGES.
 
     Args:
-        features: purchases_n, median_gap_days, days_since_last_purchase of a batch.
+        features: purchases_n, median_gap_days, days_since_last_purchase of a batch; where a
+            refunded purchase counts, refunded_orders_n and days_since_last_refunded_order, too.
         loyalty_degree: ten-thousandths of a point.
         population_gap_days: stands in for the gap of those without one of their own (a single
             day of purchases); NaN: then the least number of days alone decides.
@@ -89,6 +90,11 @@ def stages(
     bounds = configuration.lifecycle
     purchases, silent_days = facts(features, "purchases_n"), facts(
         features, "days_since_last_purchase")
+    if bounds.refunded_purchase_counts:
+        is_all_refunded = ~(purchases > 0) & (facts(features, "refunded_orders_n") > 0)
+        purchases = np.where(is_all_refunded, 1, purchases)
+        silent_days = np.where(
+            is_all_refunded, facts(features, "days_since_last_refunded_order"), silent_days)
     allowed = _allowed_silence(
         facts(features, "median_gap_days"), population_gap_days,
         float(bounds.lapsing_gap_factor),

@@ -19,7 +19,9 @@
             'population_days': 365, 'figure_window_days': 365,
             'margin_share_without_cost': none,
             'profiles': [{'name': 'all', 'customer_types': none}],
-            'indicators': [], 'indicator_variants': []
+            'indicators': [], 'indicator_variants': [],
+            'costs_to_serve': [], 'profitability_days': 365,
+            'minimum_costed_share': '0.5', 'segment_days': 365, 'segment_attributes': []
         } -%}
     {%- endif -%}
     {{ return(given[entry]) }}

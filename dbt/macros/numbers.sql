@@ -31,6 +31,11 @@
     {{ return(adapter.dispatch('json_number', 'crm')(document, key)) }}
 {%- endmacro %}
 
+{#- The text under `key` in the JSON object `document`; NULL where there is none. -#}
+{% macro json_text(document, key) -%}
+    {{ return(adapter.dispatch('json_text', 'crm')(document, key)) }}
+{%- endmacro %}
+
 {#- A 64-bit print of columns. Equal columns have equal prints; the reverse must not be relied
     on: it only narrows what is then compared exactly. -#}
 {% macro print_of(columns) -%}

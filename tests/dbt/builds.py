@@ -78,6 +78,8 @@ def configuration_vars(indicators: list[Row], **options: Any) -> Row:
         "excluded_order_tags": [], "excluded_product_ids": [], "excluded_product_categories": [],
         "population_days": 365, "figure_window_days": 365, "margin_share_without_cost": None,
         "profiles": [{"name": "all", "customer_types": None}], "indicator_variants": [],
+        "costs_to_serve": [], "profitability_days": 365, "minimum_costed_share": "0.500000",
+        "segment_days": 365, "segment_attributes": [],
     }
     return {"crm": defaults | options | {"indicators": indicators}}
 

@@ -93,6 +93,23 @@ ORDERS: list[Row] = [
     order("b1", 31, "2025-07-01", 1),
     order("b2", 31, "2025-06-30", 2),
     order("b3", 31, "2024-06-30", 4),
+    # 35: a discount, a refund of one line, an order before the 120 days of profitability.
+    order("q0", 35, "2026-01-01", 999, cost=1),
+    order("q1", 35, "2026-06-01", 60, line_key="1", quantity=2, discount=20, cost=30, shipping=5,
+          product_category="tea"),
+    order("q1", 35, "2026-06-01", 100, line_key="2", cost=40, refund=10,
+          refunded_at=at("2026-06-15 06:00"), product_category="cups"),
+    # 32, 33: a known product cost behind a quarter, and behind half of the money.
+    order("t1", 32, "2026-06-01", 100, cost=60),
+    order("t2", 32, "2026-06-01", 300),
+    order("t3", 33, "2026-06-01", 300, cost=100, product_category="tea"),
+    order("t4", 33, "2026-06-02", 300, product_category="cups"),
+    # 34: a line cancelled, half of the other sent back.
+    order("u1", 34, "2026-06-01", 50, line_key="1", quantity=2, cost=40, product_category="tea"),
+    order("u1", 34, "2026-06-01", 80, line_key="2", cost=30, product_category="cups",
+          status="cancelled", cancelled_at=at("2026-06-10 06:00")),
+    order("u1", 34, "2026-06-12", 50, line_key="3", quantity=-1, cost=-20,
+          product_category="tea", version_at=at("2026-06-01 12:00")),
     # Nobody's.
     order("n", None, "2026-06-01", 11),
 ]
@@ -118,6 +135,10 @@ INTERACTIONS: list[Row] = [
     interaction(7, 26, "2026-06-01", duration_seconds=60, version_at=at("2026-06-02 12:00"),
                 load_seq=2),
     interaction(8, 24, "2026-01-01", duration_seconds=5),
+    # Two complaints without a cost of their own, one with, one before the 120 days.
+    *(interaction(number, 35, day, type="complaint", cost=cost) for number, day, cost in [
+        (9, "2026-06-02", None), (10, "2026-06-02", None), (11, "2026-06-02", 4),
+        (12, "2026-01-05", None)]),
 ]
 
 ANSWERS: list[Row] = [
@@ -195,6 +216,10 @@ CRM = configuration_vars(
     ],
     excluded_customer_types=["staff"],
     excluded_order_channels=["internal"],
+    costs_to_serve=[{"type": "complaint", "amount": "15.0000"},
+                    {"type": "service_contact", "amount": "8.5000"}],
+    profitability_days=120,
+    segment_attributes=["loyalty points"],
     profiles=[{"name": "b2b", "customer_types": ["company"]},
               {"name": "all", "customer_types": None}],
 )

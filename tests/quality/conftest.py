@@ -102,9 +102,42 @@ CANDIDATE_ROWS = (
         case when i <> 7 then date '2025-02-01' end, case when i <> 7 then date '2026-03-01' end,
         case when i = 7 then 0 when i = 6 then 1 else 3 end,
         case when i = 7 then 1 when i = 6 then 1 else 4 end,
-        100.25 * i, 0, 30.0, 5, date '2026-03-30', 1
+        100.25 * i, 0, 30.0, 0, 5, date '2026-03-30', 1
     from range({CUSTOMERS_N}) as numbers(i)""",
     _scores_insert(),
+    # Customer 7 did nothing, of customer 6 no cost is known; the others leave 10, 20, 30 ...
+    f"""insert into crm.customer_profitability
+    with amounts as (select i, i between 0 and 5 as is_known from range({CUSTOMERS_N}) n(i))
+    select {KEY}, date '2026-03-31', 100 * (i <> 7)::int, 5 * (i <> 7)::int, 3 * (i <> 7)::int,
+        1 * (i <> 7)::int, 1 * (i <> 7)::int, 90 * (i <> 7)::int, 90 * (i = 6)::int,
+        case when is_known then 70 - 10 * i else 0 end, 5 * is_known::int, 5 * is_known::int,
+        case when i = 7 then 0 when is_known then 10 + 10 * i end,
+        case when i = 7 then 'no_activity' when i = 6 then 'cost_unknown' else 'known' end,
+        case when i = 6 then 0 when is_known then 1 end,
+        case when is_known then 6 - i end, case when is_known then 10 * (5 - i) // 6 + 1 end,
+        case when is_known then (10 + 10 * i) / 210 end,
+        case when is_known then (6 - i) / 6 end,
+        case when is_known then list_sum([10 + 10 * j for j in range(i, 6)]) / 210 end,
+        case when i > 5 then 'insufficient_data' when i < 3 then 'high_profit_low_loyalty'
+            else 'high_profit_high_loyalty' end
+    from amounts""",
+    """insert into crm.contribution_curve
+    select date '2026-03-31', cast(ceil(100 * i / 6) as integer), i,
+        list_sum([60 - 10 * j for j in range(i)]), list_sum([60 - 10 * j for j in range(i)]) / 210
+    from range(1, 7) as numbers(i)""",
+    """insert into crm.rfm_cells
+    select r::varchar || f || m, r, f, m, case when r > 3 then 'champions' else 'at_risk' end,
+        'name', '名'
+    from range(1, 6) as recency(r), range(1, 6) as frequency(f), range(1, 6) as monetary(m)""",
+    f"""insert into crm.customer_segments
+    with scores as (select i, case when i < 6 then least(i + 1, 5) when i = 6 then 1 end as score
+        from range({CUSTOMERS_N}) as numbers(i))
+    select {KEY}, date '2026-03-31', score, score, score, repeat(score::varchar, 3),
+        case when i = 7 then 'prospect' when score > 3 then 'champions' else 'at_risk' end,
+        '35_44', 'f', 'East', 'Hangzhou', 'person', 'tea', 50, (i <> 7)::int, 90 * (i <> 7)::int
+    from scores""",
+    f"insert into crm.customer_attributes select {KEY}, 'loyalty level', 'gold' "
+    f"from range({CUSTOMERS_N}) as numbers(i)",
     """insert into crm.segment_kpis
     with labelled as (
         select 'all' as kind, 'all' as segment, customer_key from crm.customer_scores

@@ -150,8 +150,11 @@ def test_column_sets_follow_the_declared_tables(declarations: Declarations) -> N
     assert seen == {
         "account_scores",
         "churn_warnings",
+        "contribution_curve",
         "customer_lifetime_values",
+        "customer_profitability",
         "customer_score_history",
+        "customer_segments",
         "customers",
         "label_history",
         "label_migrations",

@@ -30,6 +30,14 @@ def _lifetime(assignment: str) -> tuple[str, ...]:
     return (f"update crm.customer_lifetime_values set {assignment} where customer_key = {FIRST}",)
 
 
+def _profitability(assignment: str) -> tuple[str, ...]:
+    return (f"update crm.customer_profitability set {assignment} where customer_key = {FIRST}",)
+
+
+def _segments(assignment: str) -> tuple[str, ...]:
+    return (f"update crm.customer_segments set {assignment} where customer_key = {FIRST}",)
+
+
 def _nullable(table: str, column: str) -> str:
     return f"alter table crm.{table} alter column {column} drop not null"
 
@@ -192,6 +200,37 @@ CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
     "quadrants_have_strategies": (
         "delete from crm.strategies where quadrant = 'low_value_low_loyalty'",),
     "prospects_have_no_purchase": _scores("lifecycle_stage = 'prospect'"),
+    "profitability_present": ("delete from crm.customer_profitability",),
+    "profitability_columns": (
+        "alter table crm.customer_profitability rename column discount_amount to rebate_amount",),
+    "profitability_status_known": _profitability("contribution_status = 'guessed'"),
+    "profitability_quadrant_known": _profitability("profitability_quadrant = 'high_value'"),
+    "profitability_decile_in_range": _profitability("contribution_decile = 11"),
+    "profitability_costed_share_is_share": _profitability("costed_share = 1.01"),
+    "profitability_costs_mostly_known": (
+        "update crm.customer_profitability set costed_share = 0.1",),
+    "curve_columns": ("alter table crm.contribution_curve rename column customers_n to n",),
+    "curve_percent_in_range": (
+        "update crm.contribution_curve set percent_of_customers = 0 where customers_n = 1",),
+    "customer_segments_present": ("delete from crm.customer_segments",),
+    "customer_segments_columns": (
+        "alter table crm.customer_segments rename column top_category to category",),
+    "customer_segments_rfm_in_range": _segments("rfm_monetary_score = 6"),
+    "customer_segments_rfm_segment_filled": (_nullable("customer_segments", "rfm_segment"),
+                                             *_segments("rfm_segment = NULL")),
+    "rfm_cells_complete": ("delete from crm.rfm_cells where rfm_cell = '123'",),
+    "contributions_are_revenue_less_costs": _profitability(
+        "cost_to_serve_amount = cost_to_serve_amount + 0.0001"),
+    "contribution_curve_ends_at_the_whole": (
+        "update crm.contribution_curve set contribution_amount = contribution_amount - 0.0001 "
+        "where percent_of_customers = 100",),
+    "contribution_ranks_follow_the_amounts": _profitability("contribution_rank = 1"),
+    "profitability_and_segments_have_every_customer": (
+        f"delete from crm.customer_segments where customer_key = {FIRST}",),
+    "profitability_insufficient_only_without_parts": _profitability(
+        "profitability_quadrant = 'insufficient_data'"),
+    "rfm_segments_follow_the_map": _segments("rfm_segment = 'champions'"),
+    "rfm_prospects_have_no_purchase": _segments("rfm_segment = 'prospect'"),
     "customers_dates_in_order": _customers("last_purchase_date = date '2026-04-01'"),
     "customers_purchases_within_orders": _customers("purchases_n = 5"),
     "one_publication_is_current": ("update crm.publication set is_current = true",),
@@ -277,9 +316,10 @@ OTHER_DEFECTS = frozenset({"no_file_refused"})
 WARNINGS = frozenset({
     "customers_birth_year_plausible", "customer_rows_birth_year_plausible",
     "order_lines_mostly_attributed", "order_lines_mean_price_not_zero",
+    "profitability_costs_mostly_known",
 })
 # A whole table at fault: no row is counted.
-UNCOUNTED = ("_present", "_columns", "_mean_price_not_zero")
+UNCOUNTED = ("_present", "_columns", "_mean_price_not_zero", "_cells_complete")
 
 
 @pytest.fixture(scope="module")

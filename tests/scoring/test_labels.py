@@ -73,6 +73,27 @@ def test_stage(scored_by, purchases, silent, gap, degree, stage):
     assert scored["lifecycle_stage"].tolist() == [stage]
 
 
+@pytest.mark.parametrize(("counts", "stages"), [
+    (False, ["prospect", "prospect", "prospect", "prospect", "repeat"]),
+    (True, ["prospect", "first_purchase", "lapsing", "lost", "repeat"]),
+])
+def test_a_first_order_refunded_in_full_is_a_purchase_by_choice(
+    configure, customers, counts, stages
+):
+    """Nothing, refunded lately, some time ago, long ago, and beside purchases that stand."""
+    configuration = configure({"crm": NUMBER}, lifecycle={
+        "loyal_purchases": 3, "loyal_score": 60, "lapsing_gap_factor": 2,
+        "lapsing_minimum_days": 30, "lost_days": 365, "refunded_purchase_counts": counts})
+    features = customers(
+        configuration, purchases_n=[0, 0, 0, 0, 2], refunded_orders_n=[0, 2, 1, 1, 1],
+        days_since_last_purchase=[np.nan] * 4 + [10.0],
+        days_since_last_refunded_order=[np.nan, 9.0, 90.0, 400.0, 400.0])
+    reference = Reference("r1", datetime.date(2026, 1, 1),
+                          {"all": ProfileReference(gap_days=20.0)})
+    scored = score_batch(features, reference, configuration)
+    assert scored["lifecycle_stage"].tolist() == stages
+
+
 def test_without_any_known_gap_the_least_number_of_days_decides(scored_by):
     """A young home has no second purchase yet."""
     scored = scored_by(gap_days=float("nan"), days_since_last_purchase=[29.0, 30.0])

@@ -59,9 +59,12 @@
     )
 {%- endmacro %}
 
+{% macro duckdb__json_text(document, key) -%}
+    json_extract_string({{ document }}, {{ text('$."' ~ key ~ '"') }})
+{%- endmacro %}
+
 {% macro duckdb__json_number(document, key) -%}
-    {%- set path = '$."' ~ key ~ '"' -%}
-    try_cast(json_extract_string({{ document }}, {{ text(path) }}) as double)
+    try_cast({{ json_text(document, key) }} as double)
 {%- endmacro %}
 
 {% macro duckdb__print_of(columns) -%}

@@ -9,11 +9,13 @@ events as (
         'sale' as kind,
         channel,
         sale_amount as amount,
+        discount_amount,
         quantity,
         cost_amount,
         shipping_amount,
         cost_amount is not null as is_costed,
-        is_purchase
+        is_purchase,
+        is_refunded_in_full
     from {{ ref('customer_orders') }}
     union all
     select
@@ -22,11 +24,13 @@ events as (
         reversals.kind,
         orders.channel,
         reversals.amount,
+        cast(0 as decimal(38, 4)) as discount_amount,
         reversals.quantity,
         reversals.cost_amount,
         reversals.shipping_amount,
         orders.cost_amount is not null as is_costed,
-        false as is_purchase
+        false as is_purchase,
+        false as is_refunded_in_full
     from {{ ref('int_order_reversals') }} as reversals
     inner join {{ ref('customer_orders') }} as orders
         on
@@ -79,7 +83,45 @@ select
         ) as decimal(38, 4)
     ) as window_margin_amount,
     cast(sum(case when is_in_window and is_purchase and is_costed then 1 else 0 end) as integer)
-        as window_costed_purchases_n
+        as window_costed_purchases_n,
+    cast(sum(case when is_refunded_in_full then 1 else 0 end) as integer) as refunded_orders_n,
+    max(case when is_refunded_in_full then event_date end) as last_refunded_order_date,
+    -- What profitability is made of. An order without a known product cost is left out of the
+    -- contribution as a whole.
+    {{ profitability_sum('1') }} as profitability_events_n,
+    {{ profitability_sum('amount + discount_amount', "kind = 'sale'") }}
+        as profitability_gross_sales_amount,
+    {{ profitability_sum('discount_amount') }} as profitability_discount_amount,
+    {{ profitability_sum('-amount', "kind = 'refund'") }} as profitability_refund_amount,
+    {{ profitability_sum('-amount', "kind = 'return'") }} as profitability_returned_amount,
+    {{ profitability_sum('-amount', "kind = 'cancel'") }} as profitability_cancelled_amount,
+    {{ profitability_sum('amount') }} as profitability_net_revenue_amount,
+    {{ profitability_sum('cost_amount', 'is_costed') }} as profitability_product_cost_amount,
+    {{ profitability_sum('shipping_amount', 'is_costed') }} as profitability_shipping_amount,
+    {{ profitability_sum('amount', 'not is_costed') }} as profitability_uncosted_amount,
+    {{ profitability_sum('abs(amount)', "kind <> 'refund'") }} as profitability_moved_amount,
+    {{ profitability_sum('abs(amount)', "kind <> 'refund' and is_costed") }}
+        as profitability_costed_moved_amount,
+    cast(
+        sum(
+            case
+                when
+                    is_purchase
+                    and event_date > {{ add_days('as_of_date', '-' ~ crm('segment_days')) }}
+                    then 1
+                else 0
+            end
+        ) as integer
+    ) as segment_purchases_n,
+    cast(
+        sum(
+            case
+                when event_date > {{ add_days('as_of_date', '-' ~ crm('segment_days')) }}
+                    then amount
+                else 0
+            end
+        ) as decimal(38, 4)
+    ) as segment_net_revenue_amount
     {{ accumulate('orders') }}
 from as_of
 group by customer_key

@@ -19,7 +19,8 @@ days as (
 select
     identity_id,
     cast(sum(n) as bigint) as interactions_n,
-    max(business_date) as last_interaction_date
+    max(business_date) as last_interaction_date,
+    {{ profitability_sum(cost_to_serve(), date='business_date') }} as cost_to_serve_amount
     {{ accumulate('interactions') }}
 from days
 group by identity_id

@@ -24,8 +24,8 @@ with rated as (
 select
     rated.*,
     {%- for name, original in [
-        ('sale_amount', 'sale_amount_original'), ('refund_amount', 'refund'),
-        ('cost_amount', 'cost'), ('shipping_amount', 'shipping')
+        ('sale_amount', 'sale_amount_original'), ('discount_amount', 'discount'),
+        ('refund_amount', 'refund'), ('cost_amount', 'cost'), ('shipping_amount', 'shipping')
     ] %}
         case
             when rated.is_base or rated.{{ original }} = 0 then rated.{{ original }}

@@ -4,6 +4,7 @@ select
     type,
     channel,
     count(*) as n,
+    count(cost) as costed_n,
     cast(sum(coalesce(duration_seconds, 0)) as bigint) as duration_seconds,
     cast(sum(coalesce({{ in_parts('completion', 1000000) }}, 0)) as bigint)
         as completion_millionths,

@@ -48,6 +48,7 @@ orders as (
         sum(case when is_sale then quantity else 0 end) as quantity,
         sum(case when is_sale then sale_amount_original else 0 end) as sale_amount_original,
         sum(case when is_sale then sale_amount else 0 end) as sale_amount,
+        sum(case when is_sale then discount_amount else 0 end) as discount_amount,
         sum(case when left_out_rule is not null then sale_amount_original else 0 end)
             as left_out_amount_original,
         sum(case when is_sale then cost_amount else 0 end) as cost_amount,
@@ -93,6 +94,8 @@ select
     cast(quantity as decimal(38, 4)) as quantity,
     cast(sale_amount_original as decimal(38, 4)) as sale_amount_original,
     cast(case when held_reason is null then sale_amount end as decimal(38, 4)) as sale_amount,
+    cast(case when held_reason is null then discount_amount end as decimal(38, 4))
+        as discount_amount,
     cast(left_out_amount_original as decimal(38, 4)) as left_out_amount_original,
     cast(
         case

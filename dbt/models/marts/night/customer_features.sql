@@ -58,6 +58,9 @@ select
                 then coalesce(orders.window_margin_amount, 0)
         end as decimal(38, 4)
     ) as window_margin_amount,
+    coalesce(orders.refunded_orders_n, 0) as refunded_orders_n,
+    cast({{ days_between('orders.last_refunded_order_date', 'base.as_of_date') }} as integer)
+        as days_since_last_refunded_order,
     cast(coalesce(interactions.interactions_n, 0) as bigint) as interactions_n,
     interactions.last_interaction_date,
     coalesce(answers.survey_answers_n, 0) as survey_answers_n,

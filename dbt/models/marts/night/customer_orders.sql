@@ -2,7 +2,8 @@ with reversed as (
     select
         reversals.source,
         reversals.order_id,
-        sum(reversals.amount) as amount
+        sum(reversals.amount) as amount,
+        max(case when reversals.kind = 'cancel' then 1 else 0 end) as cancellations_n
     from {{ ref('int_order_reversals') }} as reversals
     inner join {{ ref('stg_night__inputs') }} as inputs
         on reversals.event_date <= inputs.as_of_date
@@ -18,10 +19,14 @@ select
     orders.channel,
     orders.quantity,
     orders.sale_amount,
+    orders.discount_amount,
     orders.cost_amount,
     orders.shipping_amount,
     cast(orders.sale_amount + coalesce(reversed.amount, 0) as decimal(38, 4)) as net_amount,
-    orders.sale_amount + coalesce(reversed.amount, 0) > 0 as is_purchase
+    orders.sale_amount + coalesce(reversed.amount, 0) > 0 as is_purchase,
+    orders.sale_amount > 0
+    and orders.sale_amount + coalesce(reversed.amount, 0) <= 0
+    and coalesce(reversed.cancellations_n, 0) = 0 as is_refunded_in_full
 from {{ ref('order_facts') }} as orders
 inner join {{ ref('stg_night__inputs') }} as inputs
     on orders.ordered_date <= inputs.as_of_date

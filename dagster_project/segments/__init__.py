@@ -1,0 +1,1 @@
+"""Segments: what customers are called beside tier, quadrant and stage."""
