@@ -23,6 +23,7 @@ from dagster_project.configuration import (
     ConfigurationError,
     load_configuration,
 )
+from dagster_project.customers.night import Recalibration
 from dagster_project.engine.stores import Limits, Stores
 from dagster_project.ingest.contacts import PhoneRegion
 from dagster_project.ingest.mapping import known_zone
@@ -89,6 +90,7 @@ class HomeSettings(_Strict):
     sample_data: bool = False
     first_night: date = date(2020, 1, 1)
     schedule: Schedule = Schedule()
+    recalibration: Recalibration = "monthly"
     memory_limit: Annotated[str, Field(pattern=r"^(auto|\d+(\.\d+)?(MB|GB))$")] = "auto"
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     lock_wait_seconds: int = Field(default=3600, ge=0, le=86_400)
