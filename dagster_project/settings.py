@@ -76,6 +76,7 @@ class GateSettings(_Strict):
     rejected_rows_tolerated: int = Field(default=5, ge=0, le=1_000_000)
     maximum_held_share: float = Field(default=0.05, ge=0, le=1)
     minimum_kept_share: float = Field(default=0.5, ge=0, le=1)
+    maximum_population_drift: float = Field(default=0.25, gt=0, le=100)
     permitted_texts: tuple[Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")], ...] = ()
 
     @property
