@@ -85,8 +85,8 @@ def reached(scale: Scale, score: float) -> Reached:
     position = int(np.searchsorted(y, score, side="left"))
     if position == len(y):
         return Reached("more_than", float(x[-1])) if scale.right >= score else Reached("never")
-    if position == 0:
-        return Reached("at_least", float(x[0]))
+    if position == 0 or y[position] == score:
+        return Reached("at_least", float(x[position]))
     before = position - 1
     share = (score - y[before]) / (y[position] - y[before])
     return Reached("at_least", float(x[before] + share * (x[position] - x[before])))
