@@ -63,7 +63,7 @@ def fit_bins(values: Real, customers: Whole, not_measured: int) -> Bins:
         not_measured: how many have none.
 
     Returns:
-        At most 22 bins. A fact that fills more than a decile has a bin of its own; where it is
+        At most 23 bins. A fact that fills more than a decile has a bin of its own; where it is
         the least or the greatest, there is an empty bin beyond it.
     """
     total = int(customers.sum())
@@ -71,9 +71,9 @@ def fit_bins(values: Real, customers: Whole, not_measured: int) -> Bins:
         return Bins(np.zeros(1), np.array([not_measured, 0], np.int64))
     ranks = [total * decile // DECILES for decile in range(1, DECILES)]
     at = np.searchsorted(np.cumsum(customers), ranks, side="right")
-    heavy = at[1:][at[1:] == at[:-1]]
+    heavy = np.flatnonzero(customers * DECILES > total)
     first_positive = np.searchsorted(values, 0, side="right")
-    starts = np.unique(np.r_[0, at, heavy + 1, first_positive])
+    starts = np.unique(np.r_[0, at, heavy, heavy + 1, first_positive])
     starts = starts[starts < len(values)]
     lower, counted = values[starts], np.add.reduceat(customers, starts)
     if 0 in heavy:
