@@ -23,6 +23,7 @@ from dagster_project.configuration import (
     ConfigurationError,
     load_configuration,
 )
+from dagster_project.customers.night import Recalibration
 from dagster_project.engine.stores import Limits, Stores
 from dagster_project.ingest.contacts import PhoneRegion
 from dagster_project.ingest.mapping import known_zone
@@ -75,6 +76,7 @@ class GateSettings(_Strict):
     rejected_rows_tolerated: int = Field(default=5, ge=0, le=1_000_000)
     maximum_held_share: float = Field(default=0.05, ge=0, le=1)
     minimum_kept_share: float = Field(default=0.5, ge=0, le=1)
+    maximum_population_drift: float = Field(default=0.25, gt=0, le=100)
     permitted_texts: tuple[Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")], ...] = ()
 
     @property
@@ -89,6 +91,7 @@ class HomeSettings(_Strict):
     sample_data: bool = False
     first_night: date = date(2020, 1, 1)
     schedule: Schedule = Schedule()
+    recalibration: Recalibration = "monthly"
     memory_limit: Annotated[str, Field(pattern=r"^(auto|\d+(\.\d+)?(MB|GB))$")] = "auto"
     threads: Literal["auto"] | Annotated[int, Field(ge=1, le=256)] = "auto"
     lock_wait_seconds: int = Field(default=3600, ge=0, le=86_400)

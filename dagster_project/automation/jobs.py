@@ -9,12 +9,13 @@ FROM_RAW_ON = EVERYTHING - dg.AssetSelection.groups("ingest")
 NIGHTLY = dg.define_asset_job(
     "nightly", selection=EVERYTHING,
     description="Load what is new, build and score the customers as of the night, audit the "
-                "candidate, publish it.",
+                "candidate, publish it. The first night of a month fits a new reference "
+                "(recalibration in home.yaml).",
 )
 RECALIBRATE = dg.define_asset_job(
     "recalibrate", selection=EVERYTHING,
     config={"ops": {"prepare_night": {"config": {"fit_reference": True}}}},
-    description="The night, with a new reference fitted as of it.",
+    description="The night, with a new reference fitted as of it, also where none is due.",
 )
 REPLAY = dg.define_asset_job(
     "replay", selection=FROM_RAW_ON,

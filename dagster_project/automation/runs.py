@@ -24,6 +24,7 @@ STEP_WORDS = {
     "scoring__scoring_reference": "finding the reference",
     "build_customers": "building customer tables", "score_customers": "scoring customers",
     "scoring__population_figures": "figures of segments",
+    "compare_with_reference": "comparing with the reference",
     "publish__candidate": "staging the candidate", "gate": "auditing the candidate",
     "publish_candidate": "publishing",
 }

@@ -18,6 +18,7 @@ from dagster_project.customers.merging import Tokens
 from dagster_project.customers.night import (
     NightInputs,
     choose_inputs,
+    is_recalibration_due,
     repeated_publication,
     replay_inputs,
 )
@@ -37,7 +38,7 @@ class NightConfig(dg.Config):
     Attributes:
         known_at_publication: replay with what was known at this publication; 0: what is known
             now.
-        fit_reference: make a new reference as of D.
+        fit_reference: make a new reference as of D, also where none is due.
     """
 
     known_at_publication: int = 0
@@ -74,8 +75,9 @@ def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
         session.engine.replace_cells("build", table, "night", frame)
         yield dg.MaterializeResult(asset_key=["night", table.name],
                                    metadata={"dagster/row_count": len(frame)})
+    new = ", new" if inputs.is_new_reference else ""
     context.log.info(f"night of {inputs.as_of_date}: knows loads up to "
-                     f"{inputs.known_load_seq}, reference {inputs.reference_id}")
+                     f"{inputs.known_load_seq}, reference {inputs.reference_id}{new}")
 
 
 def _inputs(session: RunSession, config: NightConfig) -> NightInputs:
@@ -89,7 +91,8 @@ def _inputs(session: RunSession, config: NightConfig) -> NightInputs:
     if not engine.has("publication"):
         references = pd.DataFrame(
             columns=["reference_id", "valid_from", "known_load_seq", "config_hash"])
-        publications = pd.DataFrame({"publication_id": pd.Series(dtype=int)})
+        publications = pd.DataFrame({"publication_id": pd.Series(dtype=int),
+                                     "as_of_date": pd.Series(dtype="datetime64[s]")})
     else:
         references = engine.read_current(
             "publication", "select distinct reference_id, valid_from, known_load_seq, "
@@ -99,9 +102,13 @@ def _inputs(session: RunSession, config: NightConfig) -> NightInputs:
     if config.known_at_publication:
         return replay_inputs(publications, config.known_at_publication, as_of_date)
     previous = 0 if publications.empty else int(publications["publication_id"].max())
+    config_hash = session.home.configuration.hash
+    is_due = is_recalibration_due(
+        as_of_date, config_hash, references, publications["as_of_date"],
+        session.home.settings.recalibration)
     chosen = choose_inputs(
-        as_of_date, known_load_seq, session.home.configuration.hash, references, previous,
-        fit_reference=config.fit_reference)
+        as_of_date, known_load_seq, config_hash, references, previous,
+        fit_reference=config.fit_reference or is_due)
     repeated = repeated_publication(chosen, publications)
     return replay_inputs(publications, repeated, as_of_date) if repeated else chosen
 

@@ -9,12 +9,16 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Literal, TypeAlias
 
 import pandas as pd
 
 # Version of the project's own arithmetic. It grows whenever equal facts get other scores.
 METHOD_VERSION = "2"
 NO_PUBLICATION = 0
+# How often a new reference is fitted.
+Recalibration: TypeAlias = Literal["monthly", "quarterly", "never"]
+_MONTHS_OF_PERIOD = {"monthly": 1, "quarterly": 3}
 
 
 class NightMismatch(Exception):
@@ -59,6 +63,39 @@ def reference_id(as_of_date: date, known_load_seq: int, config_hash: str,
     """Id of the reference that is fitted as of D: a function of what it is fitted from."""
     return "r" + _digest([as_of_date.isoformat(), known_load_seq, config_hash,
                           method_version])[:12]
+
+
+def is_recalibration_due(
+    as_of_date: date,
+    config_hash: str,
+    references: pd.DataFrame,
+    published_dates: pd.Series,
+    recalibration: Recalibration,
+) -> bool:
+    """Whether the night of D fits a new reference by itself.
+
+    The first night of a calendar month or quarter that goes forward does: the newest reference it
+    could use is of an earlier period, and no night of D or later was published. Neither the clock
+    nor a schedule is asked, so the night that follows a missed or a refused one fits in its place,
+    and nights that were published are restated by the reference of their time.
+
+    Args:
+        as_of_date: D.
+        config_hash: of crm.yaml.
+        references: as of `choose_inputs`.
+        published_dates: D of every publication.
+        recalibration: the period; `never` leaves it to job recalibrate.
+    """
+    if recalibration == "never":
+        return False
+    if (pd.to_datetime(published_dates).dt.date >= as_of_date).any():
+        return False
+    own = references.loc[references["config_hash"] == config_hash, "valid_from"]
+    dates = [day for day in pd.to_datetime(own).dt.date if day <= as_of_date]
+    months = _MONTHS_OF_PERIOD[recalibration]
+    first_month = (as_of_date.month - 1) // months * months + 1
+    # Without any, `choose_inputs` fits the first one or takes one backwards.
+    return bool(dates) and max(dates) < as_of_date.replace(month=first_month, day=1)
 
 
 def choose_inputs(

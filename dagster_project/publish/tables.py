@@ -24,6 +24,7 @@ from dagster_project.publish.population_tables import (
     POPULATION_FIGURE_HISTORY,
     POPULATION_FIGURES,
 )
+from dagster_project.publish.reference_tables import REFERENCE_TABLES
 from dagster_project.publish.segment_tables import SEGMENT_TABLES
 
 KEY = "UUID"
@@ -183,22 +184,23 @@ STRATEGIES = Table(
 
 SCORING_REFERENCE = Table(
     "scoring_reference",
-    "One point of one item of a reference: curves, cuts, priors, gap, lifetime models. x and y "
-    "are exact.",
+    "One point of one item of a reference: curves, cuts, priors, gap, lifetime models, and the "
+    "population it was fitted on by bins and labels. x and y are exact.",
     (
         Column("reference_id", "VARCHAR", "Reference.", True),
         Column("valid_from", "DATE", "First D that uses it; it was fitted as of that date.", True),
         Column("known_load_seq", "INTEGER", "K it was fitted with.", True),
         Column("config_hash", "VARCHAR", "Configuration it was fitted for.", True),
         Column("profile", "VARCHAR", "Profile it was fitted for.", True),
-        Column("item_kind", "VARCHAR", "curve, cut, prior, gap or lifetime.", True),
+        Column("item_kind", "VARCHAR", "curve, cut, prior, gap, lifetime, bin or label.", True),
         Column("item", "VARCHAR", "Indicator, composite or instrument; parameter of a "
-               "lifetime model, or why the profile has none of its own.", True),
-        Column("position", "INTEGER", "Order of the points of one item.", True),
+               "lifetime model, or why the profile has none of its own; kind:label.", True),
+        Column("position", "INTEGER", "Order of the points of one item; bin 0 has those not "
+               "measured.", True),
         Column("x", "DOUBLE", "Value of the indicator; quantile of a cut; k of a prior; what a "
-               "lifetime model would have needed.", False),
+               "lifetime model would have needed; least value of a bin.", False),
         Column("y", "DOUBLE", "Score of that value; cut point; mean of a prior; days; parameter, "
-               "or what was found.", False),
+               "or what was found; customers in a bin or with a label.", False),
     ),
     ("reference_id", "profile", "item_kind", "item", "position"),
 )
@@ -306,6 +308,7 @@ COPIED_TABLES = (
     ACCOUNT_SCORES,
     POPULATION_FIGURES,
     *LIFETIME_TABLES,
+    *REFERENCE_TABLES,
 )
 # Replaced by every publication whose D is not older than the current one.
 CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, *SEGMENT_TABLES, CUSTOMER_IDS,

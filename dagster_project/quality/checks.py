@@ -69,6 +69,7 @@ def audit(session: RunSession) -> GateReport:
             rejected_rows_tolerated=settings.gate.rejected_rows_tolerated,
             held_share=settings.gate.maximum_held_share,
             kept_share=settings.gate.minimum_kept_share,
+            population_drift=settings.gate.maximum_population_drift,
             permitted_texts=settings.gate.permitted_columns,
         ),
         refused_files=tuple(session.refused_of_night(inputs).items()),

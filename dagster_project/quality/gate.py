@@ -42,6 +42,8 @@ AUDIT_BOUNDS = Table(
         Column("held_share", "DECIMAL(9,6)", "Largest share of held rows a source.", True),
         Column("kept_share", "DECIMAL(9,6)",
                "Smallest share of the previous publication's customers.", True),
+        Column("population_drift", "DECIMAL(9,6)",
+               "Largest population stability index of an indicator.", True),
     ),
 )
 AUDIT_SOURCE_BOUNDS = Table(
@@ -89,6 +91,7 @@ class Bounds:
         rejected_rows_tolerated: rejected rows of a source that never stop a night.
         held_share: largest share of a source's current rows that may be held, 0-1.
         kept_share: customers must be at least this share of the previous publication's, 0-1.
+        population_drift: from which population stability index on an indicator is warned of.
         permitted_texts: (table, column) whose numbers only look like telephone numbers, for
             example eleven-digit customer numbers. E-mail addresses are never permitted.
     """
@@ -98,6 +101,7 @@ class Bounds:
     rejected_rows_tolerated: int = 5
     held_share: float = 0.2
     kept_share: float = 0.5
+    population_drift: float = 0.25
     permitted_texts: tuple[tuple[str, str], ...] = ()
 
 
@@ -235,7 +239,7 @@ def audit_facts(
     """The small tables of `night` that the invariants compare with."""
     return [
         (AUDIT_BOUNDS, [(bounds.rejected_share, bounds.rejected_rows_tolerated,
-                         bounds.held_share, bounds.kept_share)]),
+                         bounds.held_share, bounds.kept_share, bounds.population_drift)]),
         (AUDIT_SOURCE_BOUNDS, list(bounds.rejected_share_of)),
         (AUDIT_EXPECTED, [(candidate_id, known_load_seq, is_replay)]),
         (REFUSED_FILES, list(refused_files)),

@@ -1,6 +1,7 @@
 """Reference, scores and labels as assets: batches of features in, one wide table out."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 import pandas as pd
@@ -13,17 +14,27 @@ from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
 from dagster_project.publish.lifetime_tables import CHURN_WARNINGS, CUSTOMER_LIFETIME_VALUES
 from dagster_project.publish.population_tables import POPULATION_FIGURES
+from dagster_project.publish.reference_tables import (
+    LABEL_SHARES,
+    REFERENCE_DRIFT,
+    REFERENCE_TABLES,
+    SCORE_CURVES,
+)
 from dagster_project.publish.tables import SCORING_REFERENCE
 from dagster_project.resources import HomeResource, RunSession, require_inputs
 from dagster_project.scoring.accounts import account_members_query, roll_up
 from dagster_project.scoring.calibration import fit_reference
+from dagster_project.scoring.drift import FirstDates, reference_drift
 from dagster_project.scoring.indicators import feature_columns
+from dagster_project.scoring.label_shares import label_shares
+from dagster_project.scoring.labels import LABELS
 from dagster_project.scoring.lifetime.churn import HIGH_VALUE, churn_warnings
 from dagster_project.scoring.lifetime.reference import fit_lifetime_models
 from dagster_project.scoring.lifetime.values import lifetime_values
 from dagster_project.scoring.population import judged_answers, population_figures
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch, score_columns
+from dagster_project.scoring.score_curves import score_curves
 from dagster_project.scoring.segments import answers_query, totals_query
 
 BATCH_ROWS = 250_000
@@ -76,14 +87,14 @@ def load_reference(engine: Engine, inputs: NightInputs, area: str) -> Reference:
 @dg.asset(
     key=REFERENCE, group_name="scoring", owners=OWNERS, kinds={"pandas"},
     deps=[FEATURES, SUMMARIES], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
-    code_version="2",
+    code_version="3",
 )
 def scoring_reference(context: dg.AssetExecutionContext,
                       home: HomeResource) -> dg.MaterializeResult:
     """The frozen curves, cuts, means and models of the night: taken from the last publication.
 
-    Fitted only on the first night of a home or of a configuration, and by job recalibrate.
-    One row: one point of one item.
+    Fitted only on the first night of a home, of a configuration or of a period of recalibration,
+    and by job recalibrate. One row: one point of one item.
     """
     session = home.session
     inputs = require_inputs(session)
@@ -334,3 +345,81 @@ def _degree_means(session: RunSession) -> dg.MetadataValue:
             "mean": None if pd.isna(mean) else float(mean),
         }))
     return dg.MetadataValue.table(records)
+
+
+@dg.multi_asset(
+    name="compare_with_reference",
+    specs=[
+        dg.AssetSpec(
+            ["scoring", table.name], group_name="scoring", owners=OWNERS, kinds={"pandas"},
+            description=table.grain, deps=[FEATURES, REFERENCE, ["scoring", "quadrant_labels"]],
+            partitions_def=NIGHTS, code_version="1",
+            metadata={"dagster/table_name": f"night.{table.name}",
+                      "dagster/column_schema": column_schema(table)},
+        )
+        for table in REFERENCE_TABLES
+    ],
+    backfill_policy=ONE_NIGHT_A_RUN,
+)
+def compare_with_reference(context: dg.AssetExecutionContext,
+                           home: HomeResource) -> Iterator[dg.MaterializeResult]:
+    """Say how far tonight's population is from the reference's, and what its scores stand for."""
+    session = home.session
+    inputs = require_inputs(session)
+    engine, day = session.engine, inputs.as_of_date
+    configuration = session.configuration_of(inputs.config_hash)
+    reference = load_reference(engine, inputs, "build")
+    population = engine.frames_of(population_query(configuration), BATCH_ROWS)
+    frames = {
+        REFERENCE_DRIFT: reference_drift(population, reference, configuration,
+                                         _first_dates(engine, day), day),
+        LABEL_SHARES: label_shares(_label_counts(engine), reference, configuration, day),
+        SCORE_CURVES: score_curves(reference, configuration),
+    }
+    drifted = frames[REFERENCE_DRIFT].query("status == 'drifted'")["indicator"].unique()
+    if len(drifted):
+        context.log.warning(f"the population has moved away from reference "
+                            f"{inputs.reference_id} in {', '.join(drifted)}")
+    for table, frame in frames.items():
+        engine.replace_cells("build", table, "night", frame)
+        yield dg.MaterializeResult(asset_key=["scoring", table.name],
+                                   metadata={"dagster/row_count": len(frame)})
+
+
+def population_query(configuration: Configuration) -> str:
+    """Profile and facts of those whom a reference would be fitted on."""
+    values = ", ".join(f'"{name}__value"' for name in configuration.indicators)
+    return f"select profile, {values} from marts.customer_features where is_in_population"
+
+
+def _first_dates(engine: Engine, as_of_date: date) -> FirstDates:
+    def known(value: object) -> date | None:
+        day = pd.Timestamp(value)
+        return None if pd.isna(day) or day.date() > as_of_date else day.date()
+
+    [row] = engine.read_current(
+        "build", "select first_orders_date, first_cost_date, first_interactions_date "
+                 "from intermediate.int_first_dates").itertuples(index=False)
+    answers = engine.read_current(
+        "build", "select instrument, min(responded_date) as first_date from marts.survey_answers "
+                 "where responded_date <= ? group by instrument", [as_of_date])
+    return FirstDates(
+        known(row.first_orders_date), known(row.first_cost_date),
+        known(row.first_interactions_date),
+        {str(each.instrument): pd.Timestamp(each.first_date).date()
+         for each in answers.itertuples(index=False)})
+
+
+def _label_counts(engine: Engine) -> dict[tuple[str, str, str], int]:
+    """Customers of the population by profile, label_kind and label."""
+    counts: dict[tuple[str, str, str], int] = {}
+    for kind in LABELS:
+        frame = engine.read_current(
+            "build", f"select scores.profile, scores.{kind} as label, count(*) as n "
+                     f"from night.customer_scores as scores "
+                     f"inner join marts.customer_features as features "
+                     f"on scores.customer_key = features.customer_key "
+                     f"where features.is_in_population group by scores.profile, scores.{kind}")
+        counts |= {(str(row.profile), kind, str(row.label)): int(row.n)
+                   for row in frame.itertuples(index=False)}
+    return counts

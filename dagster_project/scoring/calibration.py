@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -18,9 +19,12 @@ import pandas as pd
 
 from dagster_project.configuration import Configuration, Indicator
 from dagster_project.scoring.composites import compose_all
+from dagster_project.scoring.drift import fit_bins
 from dagster_project.scoring.exact import NOT_MEASURED, POINT, Real, Whole, to_hundredths
 from dagster_project.scoring.indicators import answers, facts, feature_columns, indicator_scores
+from dagster_project.scoring.label_shares import count_labels
 from dagster_project.scoring.reference import (
+    Bins,
     Curve,
     Prior,
     ProfileReference,
@@ -90,10 +94,9 @@ class _Tally:
     def add(self, features: pd.DataFrame, configuration: Configuration) -> None:
         self.customers += len(features)
         for name, indicator in configuration.indicators.items():
-            if indicator.score.method == "percentile":
-                values = facts(features, f"{name}__value")
-                self.facts.setdefault(name, _Counts()).add(values[~np.isnan(values)])
-            elif indicator.score.method == "survey":
+            values = facts(features, f"{name}__value")
+            self.facts.setdefault(name, _Counts()).add(values[~np.isnan(values)])
+            if indicator.score.method == "survey":
                 self.answers.setdefault(name, _Answers()).add(*answers(features, name))
         gaps = facts(features, "median_gap_days")
         self.gaps.add(gaps[~np.isnan(gaps)])
@@ -119,8 +122,8 @@ def fit_reference(
     """Fits a reference on the customers of `features` that are in the population.
 
     Args:
-        features: `customer_features`, whole or in batches; batches are read twice, a generator
-            is therefore kept in memory (only the columns and rows that count).
+        features: `customer_features`, whole or in batches; batches are read several times, a
+            generator is therefore kept in memory (only the columns and rows that count).
         configuration: what is fitted.
         reference_id: name of the new reference.
         valid_from: first as-of date that shall use it.
@@ -133,7 +136,7 @@ def fit_reference(
     Raises:
         FeatureFault: a column is missing or holds impossible facts.
     """
-    batches = _readable_twice(features, configuration)
+    batches = _readable_again(features, configuration)
     tallies = {name: _Tally() for name in configuration.profile_names}
     for profile, rows in _populations(batches, configuration):
         tallies[profile].add(rows, configuration)
@@ -145,12 +148,14 @@ def fit_reference(
         for name, tally in tallies.items()
     }
     shares = _score_counts(batches, profiles, configuration)
-    return Reference(reference_id, valid_from, {
-        name: ProfileReference(
-            reference.curves, reference.priors, _cuts(name, shares, configuration),
-            reference.gap_days,
-        )
+    cut = Reference(reference_id, valid_from, {
+        name: replace(reference, cuts=_cuts(name, shares, configuration))
         for name, reference in profiles.items()
+    })
+    labels = _label_counts(batches, cut, configuration)
+    return replace(cut, profiles={
+        name: replace(reference, labels=labels[name], bins=_bins(tallies[name], configuration))
+        for name, reference in cut.profiles.items()
     })
 
 
@@ -171,12 +176,13 @@ def refit_cuts(reference: Reference, features: Iterable[pd.DataFrame],
     })
 
 
-def _readable_twice(features: Features, configuration: Configuration) -> Iterable[pd.DataFrame]:
+def _readable_again(features: Features, configuration: Configuration) -> Iterable[pd.DataFrame]:
     if isinstance(features, pd.DataFrame):
         return [features]
     if not isinstance(features, Iterator):
         return features
-    columns = ["profile", "is_in_population", "median_gap_days", *feature_columns(configuration)]
+    columns = ["profile", "is_in_population", "median_gap_days", "purchases_n",
+               "days_since_last_purchase", *feature_columns(configuration)]
     return [batch.loc[batch["is_in_population"].to_numpy(bool),
                       [column for column in columns if column in batch.columns]]
             for batch in features]
@@ -216,6 +222,27 @@ def _without_cuts(
             "profile %s: nobody was measured for %s; the curves and means of all customers "
             "stand in", name, ", ".join(borrowed))
     return ProfileReference(curves=curves, priors=priors, gap_days=gap)
+
+
+def _bins(tally: _Tally, configuration: Configuration) -> dict[str, Bins]:
+    """How this profile's own population is spread; nothing is borrowed from others."""
+    bins = {}
+    for name in configuration.indicators:
+        tallied = tally.facts.get(name, _Counts())
+        not_measured = tally.customers - int(tallied.counts.sum())
+        bins[name] = fit_bins(tallied.values, tallied.counts, not_measured)
+    return bins
+
+
+def _label_counts(
+    batches: Iterable[pd.DataFrame], reference: Reference, configuration: Configuration
+) -> dict[str, dict[tuple[str, str], int]]:
+    """By profile: customers of the population with each label."""
+    counted: dict[str, Counter[tuple[str, str]]] = {
+        name: Counter() for name in reference.profiles}
+    for profile, rows in _populations(batches, configuration):
+        counted[profile].update(count_labels(rows, reference, configuration, profile))
+    return {name: dict(counts) for name, counts in counted.items()}
 
 
 def _curve(tallied: _Counts, indicator: Indicator) -> Curve:

@@ -33,6 +33,8 @@ TIER_NAMES = (*TIERS, INSUFFICIENT)
 QUADRANT_NAMES = (
     *(quadrant_name(value, loyalty) for value in LEVELS for loyalty in LEVELS), INSUFFICIENT,
 )
+# Column of the label -> all that it can be.
+LABELS = {"tier": TIER_NAMES, "quadrant": QUADRANT_NAMES, "lifecycle_stage": STAGES}
 
 
 def _reaches(units: Whole, cut_units: int) -> Mask:

@@ -1,8 +1,10 @@
 """A reference: the frozen curves, cuts, means, gap and models that facts are judged by.
 
+Beside them it keeps what its population looked like, so that later nights can be compared with it.
 Here stand its form and its way to and from the table `scoring_reference`. How it is fitted stands
-in `calibration.py`, how it is applied in `indicators.py` and `labels.py`. For the models of
-lifetime value both stand in `lifetime/`.
+in `calibration.py`, how it is applied in `indicators.py` and `labels.py`, how nights are compared
+with it in `drift.py` and `label_shares.py`. For the models of lifetime value all of it stands in
+`lifetime/`.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from dagster_project.configuration import Configuration, Cut
-from dagster_project.scoring.exact import POINT, Real, scaled
+from dagster_project.scoring.exact import POINT, Real, Whole, scaled
 from dagster_project.scoring.lifetime.reference import LifetimeReference
 
 COLUMNS = ("profile", "item_kind", "item", "position", "x", "y")
@@ -38,13 +40,6 @@ class Curve:
     x: Real
     y: Real
 
-    def fact_at(self, score: float) -> float:
-        """The fact that has `score` (0-100) when more is better; NaN without knots."""
-        if not len(self.x):
-            return float("nan")
-        return float(np.interp(score, self.y, self.x))
-
-
 @dataclass(frozen=True)
 class Prior:
     """What all answers to one instrument say.
@@ -59,6 +54,20 @@ class Prior:
 
 
 @dataclass(frozen=True)
+class Bins:
+    """How the population of the reference is spread over one indicator.
+
+    Attributes:
+        lower: least fact of each bin, rising; a bin ends where the next begins, and the first has
+            everything below it, too.
+        customers: those not measured, then those of each bin; one more than `lower`.
+    """
+
+    lower: Real
+    customers: Whole
+
+
+@dataclass(frozen=True)
 class ProfileReference:
     """The reference of one profile.
 
@@ -68,6 +77,8 @@ class ProfileReference:
         cuts: by composite: (quantile, cut in points with two decimals), highest first.
         gap_days: median of the customers' median gaps between purchase days; NaN without any.
         lifetime: models of purchases and of margin per purchase.
+        bins: by indicator. References fitted before there were bins have none.
+        labels: by label_kind and label: customers of the population; none where bins are none.
     """
 
     curves: Mapping[str, Curve] = field(default_factory=dict)
@@ -75,6 +86,8 @@ class ProfileReference:
     cuts: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=dict)
     gap_days: float = float("nan")
     lifetime: LifetimeReference = LifetimeReference()
+    bins: Mapping[str, Bins] = field(default_factory=dict)
+    labels: Mapping[tuple[str, str], int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -146,12 +159,13 @@ class Reference:
         """All points, one row each, sorted.
 
         Returns:
-            profile, item_kind (curve, cut, prior, gap, lifetime), item, position (from 0), x, y
-            (float64).
-            A curve nobody was measured for is one row with NaN in x and y; a prior has k in x and
-            the mean in y; a cut its quantile in x and its score in y; a gap its days in y;
-            a lifetime model its parameters in y, or why there is none of the profile's own, with
-            what was found in y and what was needed in x.
+            profile, item_kind (bin, curve, cut, gap, label, lifetime, prior), item, position
+            (from 0), x, y (float64). A curve nobody was measured for is one row with NaN in x and
+            y; a prior has k in x and the mean in y; a cut its quantile in x and its score in y; a
+            gap its days in y; a bin its least fact in x and its customers in y, position 0 being
+            those not measured; a label, as kind:label, its customers in y; a lifetime model its
+            parameters in y, or why there is none of the profile's own, with what was found in y
+            and what was needed in x.
         """
         rows = [row for name in sorted(self.profiles)
                 for row in _rows(name, self.profiles[name])]
@@ -185,6 +199,11 @@ def _rows(
     name: str, reference: ProfileReference
 ) -> Iterator[tuple[str, str, str, int, float, float]]:
     nan = float("nan")
+    for item in sorted(reference.bins):
+        bins = reference.bins[item]
+        for position, (x, customers) in enumerate(
+                zip([nan, *bins.lower.tolist()], bins.customers.tolist(), strict=True)):
+            yield name, "bin", item, position, x, float(customers)
     for item in sorted(reference.curves):
         curve = reference.curves[item]
         if not len(curve.x):
@@ -200,6 +219,8 @@ def _rows(
     for item in sorted(reference.priors):
         prior = reference.priors[item]
         yield name, "prior", item, 0, prior.k, prior.mean
+    for (kind, label), customers in sorted(reference.labels.items()):
+        yield name, "label", f"{kind}:{label}", 0, nan, float(customers)
 
 
 def _profile_of(items: Mapping[str, Mapping[str, Points]]) -> ProfileReference:
@@ -213,7 +234,16 @@ def _profile_of(items: Mapping[str, Mapping[str, Points]]) -> ProfileReference:
               for item, (x, y) in items.get("cut", {}).items()},
         gap_days=float(gaps["purchases"][1][0]) if gaps else float("nan"),
         lifetime=LifetimeReference.of_items(items.get("lifetime", {})),
+        bins={item: Bins(x[1:], y.astype(np.int64))
+              for item, (x, y) in items.get("bin", {}).items()},
+        labels={_kind_and_label(item): int(y[0])
+                for item, (_, y) in items.get("label", {}).items()},
     )
+
+
+def _kind_and_label(item: str) -> tuple[str, str]:
+    kind, _, label = item.partition(":")
+    return kind, label
 
 
 def quantile_cuts(

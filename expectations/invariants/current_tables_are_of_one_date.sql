@@ -15,6 +15,12 @@ with dates as (
     union all
     select distinct 'population_figures' as table_name, as_of_date
     from crm.population_figures
+    union all
+    select distinct 'reference_drift' as table_name, as_of_date
+    from crm.reference_drift
+    union all
+    select distinct 'label_shares' as table_name, as_of_date
+    from crm.label_shares
 )
 
 select dates.table_name, dates.as_of_date, publication.as_of_date as current_as_of_date

@@ -40,6 +40,15 @@ def test_tick_asks_for_the_night_that_ended_last(moment: datetime, night: str) -
     assert request.run_key == night
 
 
+def test_the_first_of_a_month_is_a_night_like_others_to_the_schedule() -> None:
+    """Whether it fits a reference is decided by what was published, not by who asks when."""
+    request = tick(datetime(2026, 12, 1, 20, 30, tzinfo=UTC))
+    assert isinstance(request, dg.RunRequest)
+    assert (request.partition_key, request.run_config) == ("2026-12-01", {})
+    jobs = [schedule.job_name for schedule in defs().get_repository_def().schedule_defs]
+    assert jobs == ["nightly"]
+
+
 def test_no_night_before_the_first() -> None:
     first = CALENDAR.first_night
     assert "first night" in str(tick(datetime(first.year, first.month, first.day, tzinfo=UTC)))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dagster_project.customers.night import (
     METHOD_VERSION,
     NightMismatch,
     UnknownPublication,
     choose_inputs,
+    is_recalibration_due,
     repeated_publication,
     replay_inputs,
     require_night,
@@ -62,6 +65,91 @@ def test_recalibration_makes_a_new_one_even_where_there_is_one():
     given = references(("there", D, 1, "conf"))
     assert not chosen(given).is_new_reference
     assert chosen(given, fit=True).is_new_reference
+
+
+class Home:
+    """The references and dates that a home has published, and what a night adds to them."""
+
+    def __init__(self, recalibration="monthly"):
+        self.recalibration, self.references, self.dates = recalibration, NONE, []
+
+    def run(self, as_of, *, is_published=True):
+        """The inputs of one night."""
+        due = is_recalibration_due(as_of, "conf", self.references,
+                                   pd.Series(self.dates, dtype="datetime64[s]"),
+                                   self.recalibration)
+        inputs = choose_inputs(as_of, 9, "conf", self.references, len(self.dates),
+                               fit_reference=due)
+        if is_published:
+            if inputs.is_new_reference:
+                new = references((inputs.reference_id, as_of, 9, "conf"))
+                self.references = pd.concat([self.references, new]) if len(
+                    self.references) else new
+            self.dates.append(pd.Timestamp(as_of))
+        return inputs
+
+    def fitted(self):
+        """Dates as of which there are references, in order."""
+        return sorted(self.references["valid_from"])
+
+
+def days(first, last):
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+@pytest.mark.parametrize(("recalibration", "expected"), [
+    ("monthly", [date(2026, 11, 20), date(2026, 12, 1), *(date(2027, m, 1) for m in range(1, 8))]),
+    ("quarterly", [date(2026, 11, 20), date(2027, 1, 1), date(2027, 4, 1), date(2027, 7, 1)]),
+    ("never", [date(2026, 11, 20)]),
+])
+def test_the_first_night_of_a_period_fits_a_reference(recalibration, expected):
+    home = Home(recalibration)
+    used = {day: home.run(day) for day in days(D, date(2027, 7, 31))}
+    assert home.fitted() == expected
+    assert [day for day, inputs in used.items() if inputs.is_new_reference] == expected
+    assert not any(inputs.is_backcast for inputs in used.values())
+
+
+def test_the_night_after_a_missed_or_refused_one_fits_in_its_place():
+    home = Home()
+    home.run(D)
+    refused = home.run(date(2026, 12, 1), is_published=False)
+    assert refused.is_new_reference
+    assert home.run(date(2026, 12, 3)).is_new_reference
+    assert not home.run(date(2026, 12, 4)).is_new_reference
+    assert home.fitted() == [D, date(2026, 12, 3)]
+
+
+def test_a_night_that_was_published_keeps_the_reference_of_its_time():
+    """Run again with the same inputs, and restated, also where no reference was fitted then."""
+    home = Home("never")
+    for day in days(D, date(2027, 1, 2)):
+        home.run(day)
+    [reference] = set(home.references["reference_id"])
+    home.recalibration = "monthly"
+    for day in (date(2026, 12, 1), date(2026, 12, 15), date(2027, 1, 2)):
+        assert home.run(day).reference_id == reference
+    assert home.run(date(2027, 1, 3)).is_new_reference
+    # What lies between two published nights is no step forward either.
+    assert home.run(date(2026, 11, 21)).reference_id == reference
+
+
+def test_nights_before_the_first_reference_fit_none():
+    home = Home()
+    home.run(D)
+    assert home.run(date(2026, 1, 1)).is_backcast
+    assert home.fitted() == [D]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 100), st.booleans()), max_size=20))
+def test_whatever_is_run_when_a_period_has_at_most_one_reference(runs):
+    """In any order, again and again, refused or not."""
+    home = Home()
+    for day, is_published in runs:
+        home.run(D + timedelta(days=day), is_published=is_published)
+    months = [(day.year, day.month) for day in home.fitted()]
+    assert len(months) == len(set(months))
 
 
 def test_each_of_the_six_inputs_makes_another_candidate():

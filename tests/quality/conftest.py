@@ -229,6 +229,18 @@ CANDIDATE_ROWS = (
     """insert into crm.scoring_reference values
     ('ref', date '2026-01-01', 1, 'conf', 'all', 'curve', 'csat', 0, 0, 0)""",
     "insert into crm.configurations values ('conf', 1, '{}')",
+    """insert into crm.reference_drift values
+    (date '2026-03-31', 'all', 'purchase_amount', 'stable', 0.01, 11, 400, 420, 420,
+        date '2025-02-01', 1),
+    (date '2026-03-31', 'all', 'csat', 'too_few', 0.4, 4, 400, 420, 12, date '2026-01-01', 0.25)""",
+    """insert into crm.label_shares
+    select date '2026-03-31', 'all', kind, label, 40, 0.1, 42, 0.1
+    from (select unnest(['tier', 'quadrant', 'lifecycle_stage']) as kind),
+        (select 'l' || i as label from range(5) as numbers(i))""",
+    """insert into crm.score_curves
+    select 'all', 'purchase_amount', i * 5, case when i = 0 then 'any' else 'at_least' end,
+        case when i > 0 then i * 62.0 end, 'CNY', 'CNY', 365
+    from range(21) as numbers(i)""",
     _contributions_view(),
 )
 RAW_ROWS = (

@@ -159,8 +159,11 @@ def test_column_sets_follow_the_declared_tables(declarations: Declarations) -> N
         "label_history",
         "label_migrations",
         "label_stability",
+        "label_shares",
         "population_figures",
         "publication",
+        "reference_drift",
+        "score_curves",
         "segment_kpis",
     }
 

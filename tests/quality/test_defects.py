@@ -265,6 +265,29 @@ CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
     "churn_warnings_follow_from_values": (
         "update crm.churn_warnings set rank = 3 - rank",),
     "publication_inputs_are_published": ("delete from crm.scoring_reference",),
+    "drift_present": ("delete from crm.reference_drift",),
+    "drift_columns": ("alter table crm.reference_drift rename column psi to drift",),
+    "drift_unique": ("update crm.reference_drift set indicator = 'csat'",),
+    "drift_status_known": ("update crm.reference_drift set status = 'fine'",),
+    "drift_index_not_negative": ("update crm.reference_drift set psi = -0.1",),
+    "drift_window_is_share": ("update crm.reference_drift set window_filled_share = 1.01",),
+    "population_near_reference": (
+        "update crm.reference_drift set psi = 0.25 where indicator = 'purchase_amount'",),
+    "label_shares_present": ("delete from crm.label_shares",),
+    "label_shares_columns": ("alter table crm.label_shares rename column label to word",),
+    "label_shares_unique": ("update crm.label_shares set label = 'l1'",),
+    "label_shares_kind_known": (
+        "update crm.label_shares set label_kind = 'stage' where label_kind = 'lifecycle_stage'",),
+    "label_shares_are_shares": ("update crm.label_shares set customers_share = 1.1",),
+    "label_shares_of_reference_are_shares": (
+        "update crm.label_shares set reference_share = -0.1",),
+    "label_shares_add_up": (
+        "delete from crm.label_shares where label_kind = 'quadrant' and label = 'l1'",),
+    "curves_columns": ("alter table crm.score_curves rename column fact to value",),
+    "curves_unique": ("insert into crm.score_curves from crm.score_curves where score = 70",),
+    "curves_score_in_range": ("update crm.score_curves set score = 105 where score = 100",),
+    "curves_relation_known": ("update crm.score_curves set relation = '>='",),
+    "higher_scores_need_no_less": ("update crm.score_curves set fact = 1 where score = 70",),
 }
 RAW_DEFECTS: dict[str, tuple[str, ...]] = {
     "order_lines_once_per_line": (
@@ -317,6 +340,7 @@ WARNINGS = frozenset({
     "customers_birth_year_plausible", "customer_rows_birth_year_plausible",
     "order_lines_mostly_attributed", "order_lines_mean_price_not_zero",
     "profitability_costs_mostly_known",
+    "population_near_reference",
 })
 # A whole table at fault: no row is counted.
 UNCOUNTED = ("_present", "_columns", "_mean_price_not_zero", "_cells_complete")

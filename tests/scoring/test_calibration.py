@@ -77,15 +77,6 @@ def test_only_the_population_is_fitted_on(configure, customers, fitted):
     assert curve.y.tolist() == [25.0, 75.0]
 
 
-def test_inverse_of_a_curve_reads_the_fact_of_a_score(configure, customers, fitted):
-    """People ask what 70 stands for."""
-    configuration = configure({"orders": COUNT})
-    features = customers(configuration, orders__value=[10.0, 20.0])
-    curve = fitted(features, configuration).profile("all").curves["orders"]
-    assert curve.fact_at(75) == 20.0
-    assert curve.fact_at(50) == 15.0
-
-
 def test_thinned_curve_is_off_by_less_than_a_tenth(configure, customers, fitted):
     """50,000 distinct facts with a step in the middle that a coarser ruler would smear."""
     configuration = configure({"orders": COUNT})
