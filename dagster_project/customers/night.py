@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import pandas as pd
 
 # Version of the project's own arithmetic. It grows whenever equal facts get other scores.
-METHOD_VERSION = "2"
+METHOD_VERSION = "3"
 NO_PUBLICATION = 0
 # How often a new reference is fitted.
 Recalibration: TypeAlias = Literal["monthly", "quarterly", "never"]

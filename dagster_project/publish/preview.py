@@ -24,8 +24,8 @@ from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores
 from dagster_project.publish.publications import Published, all_publications, choose_publication
-from dagster_project.scoring.assets import BATCH_ROWS, features_query
 from dagster_project.scoring.calibration import fit_reference
+from dagster_project.scoring.night_data import BATCH_ROWS, features_query
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch, score_columns
 from dagster_project.scoring.sensitivity import Sensitivity, sensitivities

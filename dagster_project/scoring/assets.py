@@ -25,63 +25,27 @@ from dagster_project.resources import HomeResource, RunSession, require_inputs
 from dagster_project.scoring.accounts import account_members_query, roll_up
 from dagster_project.scoring.calibration import fit_reference
 from dagster_project.scoring.drift import FirstDates, reference_drift
-from dagster_project.scoring.indicators import feature_columns
 from dagster_project.scoring.label_shares import label_shares
 from dagster_project.scoring.labels import LABELS
 from dagster_project.scoring.lifetime.churn import HIGH_VALUE, churn_warnings
 from dagster_project.scoring.lifetime.reference import fit_lifetime_models
 from dagster_project.scoring.lifetime.values import lifetime_values
+from dagster_project.scoring.night_data import (
+    BATCH_ROWS,
+    SUMMARIES_QUERY,
+    features_query,
+    load_reference,
+)
 from dagster_project.scoring.population import judged_answers, population_figures
+from dagster_project.scoring.population_queries import answers_query, totals_query
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch, score_columns
 from dagster_project.scoring.score_curves import score_curves
-from dagster_project.scoring.segments import answers_query, totals_query
 
-BATCH_ROWS = 250_000
 FEATURES = dg.AssetKey(["marts", "customer_features"])
 SUMMARIES = dg.AssetKey(["marts", "customer_purchase_summaries"])
 REFERENCE = dg.AssetKey(["scoring", "scoring_reference"])
 NEWEST_ANSWERS = dg.AssetKey(["marts", "newest_answers"])
-# Exact amounts pass through frames as text.
-SUMMARIES_QUERY = """
-    select cast(customer_key as varchar) as customer_key, profile, purchase_days_n, recency_days,
-        age_days, cast(median_gap_days as double) as median_gap_days, margin_purchase_days_n,
-        cast(purchase_margin_amount as double) as purchase_margin_amount,
-        cast(historic_margin_amount as varchar) as historic_margin_amount
-    from marts.customer_purchase_summaries
-    order by customer_purchase_summaries.customer_key
-"""
-
-
-def features_query(configuration: Configuration, keys: str = "") -> str:
-    """The columns that scoring reads, keys as text, figures as float facts.
-
-    Args:
-        configuration: says which indicators there are.
-        keys: a condition on customer_key, empty for all customers.
-    """
-    indicators = "".join(f', "{name}"' for name in feature_columns(configuration))
-    where = f"where {keys}" if keys else ""
-    return (
-        "select cast(customer_key as varchar) as customer_key, as_of_date, profile, purchases_n, "
-        "cast(median_gap_days as double) as median_gap_days, "
-        "cast(days_since_last_purchase as double) as days_since_last_purchase, "
-        "refunded_orders_n, cast(days_since_last_refunded_order as double) as "
-        "days_since_last_refunded_order, "
-        f"is_in_population{indicators} from marts.customer_features {where} "
-        "order by customer_features.customer_key"
-    )
-
-
-def load_reference(engine: Engine, inputs: NightInputs, area: str) -> Reference:
-    """The night's reference from the publication, or as it stands in the build."""
-    table = "crm.scoring_reference" if area == "publication" else "night.scoring_reference"
-    frame = engine.read_current(
-        area, f"select * from {table} where reference_id = ?", [inputs.reference_id])
-    valid_from = pd.Timestamp(frame["valid_from"].iloc[0]).date()
-    return Reference.from_frame(
-        frame[["profile", "item_kind", "item", "position", "x", "y"]],
-        reference_id=inputs.reference_id, valid_from=valid_from)
 
 
 @dg.asset(

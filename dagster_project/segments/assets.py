@@ -7,7 +7,8 @@ from dagster_project.configuration import Configuration
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.segment_tables import RFM_CELLS
 from dagster_project.resources import HomeResource, require_inputs
-from dagster_project.scoring.assets import REFERENCE, load_reference
+from dagster_project.scoring.assets import REFERENCE
+from dagster_project.scoring.night_data import BATCH_ROWS, load_reference
 from dagster_project.segments.labels import (
     LABEL_COLUMNS,
     rfm_cells,
@@ -15,7 +16,6 @@ from dagster_project.segments.labels import (
     segment_labels,
 )
 
-BATCH_ROWS = 250_000
 SEGMENT_LABELS = dg.AssetKey(["segments", "segment_labels"])
 FACTS = [dg.AssetKey(["marts", name])
          for name in ("customer_features", "customer_segment_facts", "customer_profitability")]

@@ -3,7 +3,7 @@ table: crm.population_figures
 severity: error
 says: kinds of segment whose revenue or margin is not that of all customers
 why: The same money by each path, to the last digit.
-action: Look at the queries in scoring/segments.py.
+action: Look at the queries in scoring/population_queries.py.
 shown: [segment_kind, figure]
 */
 with kinds as (

@@ -3,7 +3,7 @@ table: crm.population_figures
 severity: error
 says: kinds of segment whose customers are not all customers
 why: The same total by each path, or a customer stands in two segments or in none.
-action: Look at SEGMENT_KINDS in scoring/segments.py; a label may be NULL or a join lose customers.
+action: Look at SEGMENT_KINDS in scoring/population_queries.py; a label may be NULL or a join lose customers.
 shown: [segment_kind]
 */
 with kinds as (

@@ -36,9 +36,9 @@ from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.ingest.loading import HashMemory, ingest_landing
 from dagster_project.sample import write_sample
 from dagster_project.sample.deliveries import HEADERS as SAMPLE_HEADERS
-from dagster_project.scoring.assets import BATCH_ROWS, features_query
 from dagster_project.scoring.calibration import fit_reference
 from dagster_project.scoring.decay import decay_weights
+from dagster_project.scoring.night_data import BATCH_ROWS, features_query
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch
 from dagster_project.settings import DBT_PROJECT, Home, make_home
