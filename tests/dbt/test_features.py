@@ -17,6 +17,8 @@ from dagster_project.engine.table import Table
 from dagster_project.publish.tables import CUSTOMERS, RECONCILIATION
 
 Customer = Callable[[int], Row]
+# The build costs ten seconds: one worker makes it.
+pytestmark = pytest.mark.xdist_group("features")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ import pytest
 from builds import Build, Row, configuration_vars, identity
 
 Event = tuple[str, str, Any]
+# The build costs ten seconds: one worker makes it.
+pytestmark = pytest.mark.xdist_group("order_arithmetic")
 
 
 def at(day: str) -> datetime:

@@ -130,7 +130,7 @@ def test_a_refused_night_leaves_yesterday_and_says_why(chronicle: Teller) -> Non
     assert sha256(home.publication) == home.noted("yesterday")
     last = [line for line in err.splitlines() if line.strip()][-3:]
     assert last[0] == "2 check(s) stop this publication; what was published before stays:"
-    assert last[1].startswith("- FAILED no_personal_text (1 rows): night.text_values: ")
+    assert last[1].startswith("- FAILED no_personal_text (2 rows): night.text_values: ")
     assert "table_name = customers" in last[1]
     assert "value = l*** (18 characters)" in last[1]
     assert "Declare the id or column as personal in sources.yaml" in last[1]
@@ -175,6 +175,7 @@ def test_scores_alone_for_another_night_are_refused(home_after: Teller) -> None:
     assert sha256(home.publication) == home.noted("yesterday")
 
 
+@pytest.mark.slow
 def test_waivers_publish_and_are_published(home_after: Teller) -> None:
     home = home_after("refused")
     candidate = home.query("select candidate_id from crm.pipeline_runs where outcome = 'refused'",
@@ -199,6 +200,7 @@ def test_waivers_publish_and_are_published(home_after: Teller) -> None:
     assert home.last_run()["outcome"] == "published"
 
 
+@pytest.mark.slow
 def test_a_refused_file_stops_the_night_and_every_approval_of_it(home_after: Teller) -> None:
     home = home_after("first")
     before = sha256(home.publication)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dagster_project.customers.identities import identity_token
 from dagster_project.settings import SAMPLE_SECRET
 from nights.conftest import SECOND, Teller
@@ -14,6 +16,7 @@ ORDERS = (("P-1", "pair@example.com", 10), ("P-2", "pair@example.com", 20),
           ("", "till@example.com", 640))
 
 
+@pytest.mark.slow
 def test_who_is_kept_apart_is_published_apart(home_after: Teller) -> None:
     """A pair by its ids, who shares a till by its address; the two of a team are one."""
     home = home_after("first")

@@ -37,6 +37,7 @@ def _holder_of(home: TrialHome) -> int:
     raise AssertionError(f"no run took {lock}")
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_both_end_published(home_after: Teller) -> None:
     home = home_after("first")
     home.deliver(date.fromisoformat(SECOND))

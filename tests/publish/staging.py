@@ -16,7 +16,14 @@ from dagster_project.configuration import Configuration, load_configuration
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.publication import CandidateContent, stage_publication, switch
 from dagster_project.engine.stores import Limits, Stores
+from dagster_project.engine.table import Table
 from dagster_project.publish.assets import strategies
+from dagster_project.publish.segment_tables import (
+    CONTRIBUTION_CURVE,
+    CUSTOMER_ATTRIBUTES,
+    CUSTOMER_PROFITABILITY,
+    RFM_CELLS,
+)
 from dagster_project.publish.tables import (
     COPIED_TABLES,
     CUSTOMERS,
@@ -24,6 +31,7 @@ from dagster_project.publish.tables import (
     SCORING_REFERENCE,
 )
 from dagster_project.scoring.score import score_columns
+from dagster_project.segments.labels import LABEL_COLUMNS
 
 DEFAULT = Path(__file__).parents[2] / "config" / "crm.yaml"
 # Cuts of the made-up reference; the configuration's margin is 2, loyal begins at 60.
@@ -147,12 +155,14 @@ class Warehouse:
             connection.execute("create schema night")
             connection.execute(CUSTOMERS.ddl("marts").replace("marts.customers",
                                                               "marts.customer_features"))
+            connection.execute("alter table marts.customer_features add column as_of_date date")
             connection.execute(RECONCILIATION.ddl("marts"))
             connection.execute("create table marts.customer_identities "
                                "(identity_id uuid, customer_key uuid)")
             for table in (SCORING_REFERENCE, *COPIED_TABLES):
                 connection.execute(table.ddl("night"))
             connection.execute(f"create table night.customer_scores ({scores})")
+            _make_segments(connection)
             for number, one in customers.items():
                 _insert(connection, as_of, key_of(number), one)
             for composite, cuts in CUTS.items():
@@ -161,6 +171,28 @@ class Warehouse:
                         "insert into night.scoring_reference values (?, ?, 1, ?, 'all', 'cut', "
                         "?, ?, ?, ?)", [reference_id, as_of, self.configuration.hash, composite,
                                         position, quantile, cut])
+
+
+def _make_segments(connection: duckdb.DuckDBPyConnection) -> None:
+    """What the tables of segments and profitability are staged from, without a row."""
+    def columns(table: Table) -> dict[str, str]:
+        return {column.name: column.type for column in table.columns}
+
+    profitability = columns(CUSTOMER_PROFITABILITY)
+    del profitability["profitability_quadrant"]
+    for name, found in {
+        "marts.customer_profitability": profitability,
+        "marts.contribution_curve": columns(CONTRIBUTION_CURVE),
+        "marts.customer_attributes": columns(CUSTOMER_ATTRIBUTES),
+        "marts.customer_segment_facts": {
+            "customer_key": "uuid", "top_category": "varchar",
+            "top_category_amount": "decimal(38, 4)", "segment_purchases_n": "integer",
+            "segment_net_revenue_amount": "decimal(38, 4)"},
+        "night.rfm_cells": columns(RFM_CELLS),
+        "night.segment_labels": LABEL_COLUMNS,
+    }.items():
+        listed = ", ".join(f"{column} {kind}" for column, kind in found.items())
+        connection.execute(f"create table {name} ({listed})")
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, as_of: date, key: str, one: Customer) -> None:
@@ -172,8 +204,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, as_of: date, key: str, one: C
          one.tier, one.quadrant, one.stage])
     connection.execute(
         "insert into marts.customer_features (customer_key, profile, identities_n, purchases_n, "
-        "orders_n, net_revenue_amount, refund_amount, interactions_n, survey_answers_n) "
-        "values (?, ?, 1, ?, ?, 0, 0, 0, 0)",
+        "orders_n, net_revenue_amount, refund_amount, refunded_orders_n, interactions_n, "
+        "survey_answers_n) values (?, ?, 1, ?, ?, 0, 0, 0, 0, 0)",
         [key, one.profile, one.purchases_n, one.purchases_n])
 
 

@@ -23,6 +23,8 @@ from nights.homes import ORDER_HEADER, TrialHome
 from publish.conftest import FIRST, LAST
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
+# The home costs a minute: one worker makes it.
+pytestmark = pytest.mark.xdist_group("explanation")
 
 
 def said(home: TrialHome, customer: str, night: str = "", language: str = "en") -> list[str]:
