@@ -9,7 +9,8 @@ import pytest
 
 from nights.homes import TrialHome, real_home
 
-pytestmark = pytest.mark.slow
+# The home costs a minute: one worker makes it.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nights_order_arithmetic")]
 
 SECRET = {"CRM_HOME_SECRET": "a secret of a home of trials, long enough"}
 FIRST, SECOND = "2026-11-19", "2026-11-20"

@@ -10,7 +10,8 @@ import pytest
 from dagster_project.engine.personal_text import make_text_macros
 from nights.homes import ORDER_HEADER, TrialHome, real_home
 
-pytestmark = pytest.mark.slow
+# The home costs a minute: one worker makes it.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nights_personal_data")]
 
 NIGHT = "2026-11-20"
 VARIABLES = {"CRM_HOME_SECRET": "a secret of a home of trials, long enough"}

@@ -23,7 +23,7 @@ def labels_of(home: TrialHome) -> dict[str, dict[str, str]]:
     """Customer -> labels, as published."""
     return {str(row.pop("customer_key")): row
             for row in home.query(f"select customer_key, {', '.join(LABELS)} "
-                                  f"from customer_scores")}
+                                  f"from crm.customer_scores")}
 
 
 def changes(said: str) -> dict[str, int]:

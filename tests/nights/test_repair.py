@@ -11,7 +11,8 @@ import pytest
 from nights.conftest import SECOND, Teller
 from nights.homes import TrialHome, sha256
 
-pytestmark = pytest.mark.slow
+# The home costs a minute: one worker makes it.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("nights_repair")]
 
 FILE = "interactions/interactions_2026-11-18.csv"
 HEADER = ("interaction_id", "customer_id", "occurred_at", "type")
