@@ -92,6 +92,14 @@ CHAPTERS: dict[str, tuple[str, Callable[[TrialHome], None]]] = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the chronicle to one worker: two would wait for each other at every chapter."""
+    for item in items:
+        uses_it = {"chronicle", "home_after"} & set(getattr(item, "fixturenames", ()))
+        if uses_it and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group("chronicle"))
+
+
 @pytest.fixture(scope="session")
 def chronicle(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Teller:
     """Chapter -> the home at its end; read it, and change only copies."""
