@@ -189,6 +189,8 @@ def population_figures_of_night(context: dg.AssetExecutionContext,
         "figures": {status: int(n) for status, n in figures["status"].value_counts().items()},
         "recommend_answers_on_other_scales": int(other),
     })
+
+
 @dg.multi_asset(
     name="expect_from_customers",
     specs=[
