@@ -14,29 +14,21 @@ from pathlib import Path
 
 import pandas as pd
 
-from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
 from dagster_project.customers.forecast import (
     NO_RATE,
     currency_advice,
     held_forecast,
     rejected_forecast,
 )
-from dagster_project.customers.merging import Tokens, left_out_identities, merges_of
 from dagster_project.customers.night import choose_inputs
-from dagster_project.customers.tables import (
-    CUSTOMER_MAP,
-    DECAY_WEIGHTS,
-    EXCLUDED_IDENTITIES,
-    IDENTITY_EDGES,
-    NIGHT_INPUTS,
-)
+from dagster_project.customers.preparation import build_apart
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.quarantine import rejected_rows
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import literal
 from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
 from dagster_project.ingest.quarantine import LEFT_OUT, held_words, rejected_words
-from dagster_project.settings import DBT_PROJECT, Home, read_variable
+from dagster_project.settings import Home, read_variable
 
 # The models that say what is held, and of how many rows.
 ASKED_MODELS = ("held_rows", "int_reconciled_orders", "int_reconciled_refunds")
@@ -112,25 +104,8 @@ def _run_models(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -
         night, engine.last_load_seq(), home.configuration.hash,
         pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"]),
         0, fit_reference=True)
-    tokens = Tokens(home.secret, home.sources)
-    merges = merges_of(engine, home.configuration, tokens, night, inputs.known_load_seq)
-    for table, frame in (
-        (NIGHT_INPUTS, inputs.to_frame()), (IDENTITY_EDGES, merges.edges),
-        (CUSTOMER_MAP, merges.customer_map),
-        (DECAY_WEIGHTS, pd.DataFrame(columns=list(DECAY_WEIGHTS.column_names))),
-        (EXCLUDED_IDENTITIES, left_out_identities(home.configuration, tokens)),
-    ):
-        engine.replace_cells("build", table, "night", frame)
-    stores = engine.stores
-    arguments = dbt_arguments(home.configuration.dbt_vars())
-    environment = dbt_environment(
-        stores.build, stores.raw, stores.limits.memory, stores.limits.threads,
-        stores.limits.spill_folder, folder / "dbt")
-    configured = arguments[arguments.index("--vars"):]
-    selected = [f"+{model}" for model in ASKED_MODELS]
-    for _ in engine.run_models(["run", *configured, "--select", *selected], environment,
-                               DBT_PROJECT):
-        pass
+    build_apart(home, engine, home.configuration, inputs, raw=engine, models=ASKED_MODELS,
+                folder=folder)
 
 
 def _held(home: Home, engine: EmbeddedEngine) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from dagster_project.configuration import Configuration
-from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
-from dagster_project.customers.merging import Tokens
 from dagster_project.customers.night import NightInputs, choose_inputs
-from dagster_project.customers.preparation import night_frames
+from dagster_project.customers.preparation import build_apart
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores
@@ -29,7 +26,7 @@ from dagster_project.scoring.night_data import BATCH_ROWS, features_query
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch, score_columns
 from dagster_project.scoring.sensitivity import Sensitivity, sensitivities
-from dagster_project.settings import DBT_PROJECT, Home
+from dagster_project.settings import Home
 
 LABELS = ("tier", "quadrant", "lifecycle_stage")
 MOVERS = 10
@@ -115,7 +112,9 @@ def preview(home: Home, configuration: Configuration,
         engine = EmbeddedEngine(replace(home.stores, state=folder), home.secret)
         inputs = _inputs(home, configuration, published)
         tell("building customer tables", None)
-        _build(home, folder, engine, configuration, inputs)
+        build_apart(home, engine, configuration, inputs,
+                    raw=EmbeddedEngine(home.stores, home.secret), models=("customer_features",),
+                    folder=folder)
         tell("scoring customers", None)
         reference = _reference(home, engine, configuration, inputs)
         columns = {column.name: column.sql_type for column in score_columns(configuration)}
@@ -138,23 +137,6 @@ def _inputs(home: Home, configuration: Configuration, published: Published) -> N
             "from crm.scoring_reference").df()
     return choose_inputs(published.as_of_date, published.known_load_seq, configuration.hash,
                          references, published.publication_id, fit_reference=False)
-
-
-def _build(home: Home, folder: Path, engine: EmbeddedEngine, configuration: Configuration,
-           inputs: NightInputs) -> None:
-    """The features of the night, in the private build; raw is that of the home, read-only."""
-    tokens = Tokens(home.secret, home.sources)
-    of_home = EmbeddedEngine(home.stores, home.secret)
-    for table, frame in night_frames(of_home, configuration, tokens, inputs).items():
-        engine.replace_cells("build", table, "night", frame)
-    arguments = dbt_arguments(configuration.dbt_vars())
-    configured = arguments[arguments.index("--vars"):]
-    limits = home.limits
-    environment = dbt_environment(engine.stores.build, home.stores.raw, limits.memory,
-                                  limits.threads, limits.spill_folder, folder / "dbt")
-    for _ in engine.run_models(["run", *configured, "--select", "+customer_features"],
-                               environment, DBT_PROJECT):
-        pass
 
 
 def _reference(home: Home, engine: EmbeddedEngine, configuration: Configuration,
