@@ -16,7 +16,7 @@ from dagster_project.configuration import Configuration
 from dagster_project.scoring.composites import compose_all
 from dagster_project.scoring.exact import MILLION
 from dagster_project.scoring.indicators import indicator_scores
-from dagster_project.scoring.labels import LABELS, quadrants, stages, tiers
+from dagster_project.scoring.labels import LABELS, label_positions
 from dagster_project.scoring.reference import Reference
 
 
@@ -27,13 +27,7 @@ def count_labels(
     own = reference.profile(profile)
     composed = compose_all(indicator_scores(features, own, configuration), configuration, profile)
     units = {name: composite.units for name, composite in composed.items()}
-    positions = {
-        "tier": tiers(units["crm_value"], reference, configuration, profile),
-        "quadrant": quadrants(units["matrix_value_score"], units["matrix_loyalty_score"],
-                              reference, configuration, profile),
-        "lifecycle_stage": stages(features, units["loyalty_degree_score"], own.gap_days,
-                                  configuration),
-    }
+    positions = label_positions(features, units, reference, configuration, profile)
     return {
         (kind, label): int(count)
         for kind, labels in LABELS.items()

@@ -6,6 +6,8 @@ customer has one of each. Labels that look at earlier nights are no business of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -39,6 +41,29 @@ LABELS = {"tier": TIER_NAMES, "quadrant": QUADRANT_NAMES, "lifecycle_stage": STA
 
 def _reaches(units: Whole, cut_units: int) -> Mask:
     return to_hundredths(units) * 100 >= cut_units
+
+
+def label_positions(
+    features: pd.DataFrame, composites: Mapping[str, Whole], reference: Reference,
+    configuration: Configuration, profile: str,
+) -> dict[str, Whole]:
+    """Every kind of LABELS: positions among its words.
+
+    Args:
+        features: a batch of customers of one profile.
+        composites: by name, ten-thousandths of a point.
+        reference: cuts and gap.
+        configuration: cuts and bounds.
+        profile: that of the batch.
+    """
+    return {
+        "tier": tiers(composites["crm_value"], reference, configuration, profile),
+        "quadrant": quadrants(composites["matrix_value_score"],
+                              composites["matrix_loyalty_score"], reference, configuration,
+                              profile),
+        "lifecycle_stage": stages(features, composites["loyalty_degree_score"],
+                                  reference.profile(profile).gap_days, configuration),
+    }
 
 
 def tiers(

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from dagster_project.configuration import STAGES, Configuration
+from dagster_project.configuration import Configuration
 from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.scoring.composites import Composed, compose_all
 from dagster_project.scoring.exact import MILLION, Real, Whole, shown
 from dagster_project.scoring.indicators import FeatureFault, facts, indicator_scores
-from dagster_project.scoring.labels import QUADRANT_NAMES, TIER_NAMES, quadrants, stages, tiers
+from dagster_project.scoring.labels import LABELS, label_positions
 from dagster_project.scoring.reference import Reference
 
 ColumnKind: TypeAlias = Literal["key", "composite", "coverage", "label", "value", "score",
@@ -109,13 +109,9 @@ def _score_profile(
     for name, composite in composed.items():
         columns[name] = shown(composite.units)
         columns[f"{name}__coverage"] = composite.coverage / MILLION
-    columns["tier"] = _words(
-        tiers(units["crm_value"], reference, configuration, profile), TIER_NAMES)
-    columns["quadrant"] = _words(
-        quadrants(units["matrix_value_score"], units["matrix_loyalty_score"], reference,
-                  configuration, profile), QUADRANT_NAMES)
-    columns["lifecycle_stage"] = _words(
-        stages(features, units["loyalty_degree_score"], own.gap_days, configuration), STAGES)
+    for kind, positions in label_positions(
+            features, units, reference, configuration, profile).items():
+        columns[kind] = _words(positions, LABELS[kind])
     columns.update(_indicator_values(features, scores, configuration))
     columns.update(_part_values(composed, configuration, len(features)))
     return pd.DataFrame(columns, index=features.index, copy=False)

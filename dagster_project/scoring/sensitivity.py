@@ -107,18 +107,20 @@ def _nudged_weights(weights: Mapping[str, Decimal], part: str,
                     factor: Decimal) -> dict[str, Decimal]:
     if part not in weights or len(weights) == 1:
         return dict(weights)
-    new = min(weights[part] * factor, 1 - (len(weights) - 1) * _STEP).quantize(
-        _STEP, ROUND_HALF_EVEN)
-    rest = 1 - weights[part]
-    scaled = {
-        name: new if name == part
-        else max(_STEP, (weight * (1 - new) / rest).quantize(_STEP, ROUND_HALF_EVEN))
-        for name, weight in weights.items()
-    }
-    # What rounding left over goes to the largest of the others.
-    largest = max((name for name in scaled if name != part), key=lambda name: scaled[name])
-    scaled[largest] += 1 - sum(scaled.values())
-    return scaled
+    whole = int(1 / _STEP)
+    steps = {name: int(weight / _STEP) for name, weight in weights.items()}
+    others = [name for name in weights if name != part]
+    # Each of the others keeps a step, since a weight of nothing is none.
+    new = max(1, min(round(steps[part] * factor), whole - len(others)))
+    spare = whole - new - len(others)
+    given = [steps[name] - 1 for name in others]
+    if not any(given):
+        given = [1] * len(others)
+    # By running sums, so that what is rounded off one falls to the next.
+    upto = [spare * sum(given[:count]) // sum(given) for count in range(len(others) + 1)]
+    scaled = {name: 1 + upto[position + 1] - upto[position]
+              for position, name in enumerate(others)}
+    return {name: (new if name == part else scaled[name]) * _STEP for name in weights}
 
 
 def _weights_behind_labels(configuration: Configuration) -> Iterator[tuple[str, str]]:

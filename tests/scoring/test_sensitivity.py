@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dagster_project.configuration import Configuration
@@ -64,7 +64,10 @@ def test_batches_are_one_population(configuration: Configuration) -> None:
                          configuration) == whole
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=200)
+@example(cuts=[1, 2, 34094, 943182], position=3, factor=NUDGES[0])
+@example(cuts=[1, 2, 3], position=3, factor=NUDGES[0])
+@example(cuts=[1, 2, 3], position=3, factor=NUDGES[1])
 @given(cuts=st.lists(st.integers(1, 999_999), min_size=1, max_size=5, unique=True),
        position=st.integers(0, 5), factor=st.sampled_from(NUDGES))
 def test_nudged_weights_add_up_to_one(
