@@ -12,11 +12,12 @@ import pandas as pd
 from pydantic import PrivateAttr
 
 from dagster_project.configuration import Configuration
-from dagster_project.customers.night import NightInputs, require_night
+from dagster_project.customers.night import NightInputs, NightMismatch, require_night
 from dagster_project.customers.tables import NIGHT_INPUTS
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.status import write_status
 from dagster_project.engine.writer_lock import writer_lock
+from dagster_project.quality.approval import NotApproved
 from dagster_project.settings import Home, enter, home_from_environment
 
 PARTITION_TAG = "dagster/partition"
@@ -168,11 +169,24 @@ def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     return texts
 
 
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """Fail a step by the words of a refusal of ours.
+
+    Of any other exception Dagster's page shows the stack first and hides the words below it.
+    """
+    try:
+        yield
+    except (NightMismatch, NotApproved) as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
 def require_inputs(session: RunSession) -> NightInputs:
     """The night the build holds, checked against the run's own D and configuration."""
     frame = session.night_inputs()
     assert session.as_of_date is not None, "as-of assets run with a partition"
-    require_night(frame, session.as_of_date, session.home.configuration.hash)
+    with told_in_words():
+        require_night(frame, session.as_of_date, session.home.configuration.hash)
     assert frame is not None
     row = frame.iloc[0]
     replayed = row["replay_of_publication_id"]

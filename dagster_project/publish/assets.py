@@ -36,7 +36,7 @@ from dagster_project.publish.tables import (
     RUN_TABLES,
 )
 from dagster_project.quality.approval import read_approval, suite_hash, verify_approval
-from dagster_project.resources import HomeResource, RunSession, require_inputs
+from dagster_project.resources import HomeResource, RunSession, require_inputs, told_in_words
 from dagster_project.scoring.score import score_columns
 from dagster_project.settings import EXPECTATIONS
 
@@ -260,10 +260,11 @@ def verify(session: RunSession, inputs: NightInputs) -> None:
     path = stores.candidate(inputs.candidate_id)
     fingerprints = fingerprints_of(
         path, without=frozenset(table.name for table in RUN_TABLES))
-    verify_approval(
-        read_approval(path.parent), secret=session.home.secret,
-        suite=suite_hash(EXPECTATIONS), candidate_id=inputs.candidate_id,
-        fingerprints=fingerprints, engine_version=ENGINE_VERSION)
+    with told_in_words():
+        verify_approval(
+            read_approval(path.parent), secret=session.home.secret,
+            suite=suite_hash(EXPECTATIONS), candidate_id=inputs.candidate_id,
+            fingerprints=fingerprints, engine_version=ENGINE_VERSION)
 
 
 def _publication_id(session: RunSession, inputs: NightInputs) -> int:

@@ -30,7 +30,9 @@ def mask(value: Any) -> str:
     """
     if value is None:
         return "NULL"
-    if isinstance(value, bool | int | float | decimal.Decimal | datetime.date | datetime.time):
+    if isinstance(value, float):
+        return str(round(value, 6))
+    if isinstance(value, bool | int | decimal.Decimal | datetime.date | datetime.time):
         return str(value)
     text = str(value)
     if isinstance(value, uuid.UUID) or _UUID.match(text):

@@ -21,7 +21,8 @@ CHECK = Check("a_check", "crm.customers", "error", "A reason.", "Do something.")
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
-        (None, "NULL"), (140.5, "140.5"), (Decimal("-0.01"), "-0.01"), (True, "True"),
+        (None, "NULL"), (140.5, "140.5"), (2 / 3, "0.666667"), (Decimal("-0.01"), "-0.01"),
+        (True, "True"),
         (datetime.date(2026, 3, 31), "2026-03-31"), (uuid.UUID(KEY), "3f2a1b7c…"),
         (KEY, "3f2a1b7c…"), ("Hangzhou", "H*** (8 characters)"), ("", "*** (0 characters)"),
     ],
