@@ -22,11 +22,11 @@ DEMO_MANIFEST := $(DEMO_HOME)/state/sample_manifest.json
 NO_HOME := CRM_HOME=$(VENV)/no-home DAGSTER_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow fuzz dev check lint lock bench test-real clean
+.PHONY: help demo test test-slow test-browser fuzz dev check lint lock bench test-real clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
-	    while IFS=: read -r verb rest; do printf '  make %-10s %s\n' "$$verb" "$${rest##*## }"; done
+	    while IFS=: read -r verb rest; do printf '  make %-13s %s\n' "$$verb" "$${rest##*## }"; done
 
 # --- set-up ------------------------------------------------------------------------------------
 
@@ -70,10 +70,13 @@ dev: $(READY) ## Dagster's web page and nightly schedule over one home (CRM_HOME
 # --- keep it right -----------------------------------------------------------------------------
 
 test: $(READY) ## all tests that need nothing but the project and ten minutes
-	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not real_data and not slow"
+	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "not real_data and not slow and not browser"
 
 test-slow: $(READY) ## tests of whole nights and kills that take longer
 	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+
+test-browser: $(READY) ## the Dagster page in Chromium, which must be on the machine
+	$(NO_HOME) $(BIN)/python -m pytest -m browser
 
 FUZZ_FILES ?= 20000
 fuzz: $(READY) ## read damaged files of every format (FUZZ_FILES=20000; hours)
