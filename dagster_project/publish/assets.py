@@ -26,6 +26,7 @@ from dagster_project.engine.publication import (
     switch,
 )
 from dagster_project.ingest.assets import column_schema
+from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.publish.publications import file_before, file_of, is_refolded
 from dagster_project.publish.tables import (
@@ -51,6 +52,7 @@ FACTS = [dg.AssetKey(["marts", name])
                       "customer_profitability", "contribution_curve", "customer_segment_facts",
                       "customer_attributes")]
 SEGMENTS = [dg.AssetKey(["segments", "segment_labels"])]
+CHANGES = [dg.AssetKey(["changes", SCORE_CHANGES.name])]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
 REPLAY_JOB = "replay"
 HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
@@ -59,7 +61,8 @@ PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
 @dg.asset(
     key=CANDIDATE, group_name="publish", owners=OWNERS, kinds={"duckdb"},
-    deps=[*SCORES, *FACTS, *SEGMENTS], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
+    deps=[*SCORES, *FACTS, *SEGMENTS, *CHANGES], partitions_def=NIGHTS,
+    backfill_policy=ONE_NIGHT_A_RUN,
 )
 def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """The file that is to be published, beside the last publication. Not published yet."""
