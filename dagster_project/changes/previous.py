@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dagster_project.customers.night import NightInputs
 from dagster_project.engine.stores import Stores
-from dagster_project.publish.publications import read_rows
+from dagster_project.publish.publications import has_table, read_rows
 from dagster_project.publish.reference_tables import REFERENCE_DRIFT
 
 
@@ -52,9 +52,7 @@ def previous_night(stores: Stores, inputs: NightInputs) -> Previous | None:
 
 def observed_before(stores: Stores, previous: Previous) -> dict[tuple[str, str], date | None]:
     """Since when each indicator was observed, by profile and indicator; empty: not known."""
-    if not read_rows(stores, previous.file,
-                     "select 1 as found from duckdb_tables() where table_name = ?",
-                     [REFERENCE_DRIFT.name]):
+    if not has_table(stores, previous.file, REFERENCE_DRIFT.name):
         return {}
     return {(str(row["profile"]), str(row["indicator"])): row["observed_from"]
             for row in read_rows(stores, previous.file,
