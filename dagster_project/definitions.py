@@ -5,6 +5,7 @@ import dagster as dg
 from dagster_project.automation.jobs import JOBS
 from dagster_project.automation.schedules import SCHEDULES
 from dagster_project.automation.sensors import SENSORS
+from dagster_project.changes import assets as changes
 from dagster_project.customers import assets as customers
 from dagster_project.customers.assets import DBT_RESOURCE
 from dagster_project.ingest import assets as ingest
@@ -20,7 +21,8 @@ def defs() -> dg.Definitions:
     """The code location."""
     return dg.Definitions(
         # All that the rooms have, so that no asset can be forgotten here.
-        assets=dg.load_assets_from_modules([ingest, customers, scoring, segments, publish]),
+        assets=dg.load_assets_from_modules(
+            [ingest, customers, scoring, segments, changes, publish]),
         asset_checks=[gate],
         jobs=JOBS,
         schedules=SCHEDULES,

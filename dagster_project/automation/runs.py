@@ -27,6 +27,7 @@ STEP_WORDS = {
     "scoring__account_scores": "scoring accounts",
     "expect_from_customers": "lifetime values and churn warnings",
     "segments__segment_labels": "segments and profitability",
+    "changes__score_changes": "splitting what changed",
     "compare_with_reference": "comparing with the reference",
     "publish__candidate": "staging the candidate", "gate": "auditing the candidate",
     "publish_candidate": "publishing",

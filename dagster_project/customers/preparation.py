@@ -58,7 +58,7 @@ def night_frames(engine: Readable, configuration: Configuration, tokens: Tokens,
 
 def build_apart(home: Home, engine: EmbeddedEngine, configuration: Configuration,
                 inputs: NightInputs, *, raw: EmbeddedEngine, models: Sequence[str],
-                folder: Path) -> None:
+                folder: Path, customer_map: pd.DataFrame | None = None) -> None:
     """Build models of a night, and all that they need, in a build of their own.
 
     Args:
@@ -69,12 +69,16 @@ def build_apart(home: Home, engine: EmbeddedEngine, configuration: Configuration
         raw: engine whose raw is read.
         models: names of the models.
         folder: private, for dbt's own files.
+        customer_map: who is merged with whom; None: as the inputs say.
 
     Raises:
         ModelsFailed: dbt ended with an error.
     """
     tokens = Tokens(home.secret, home.sources)
-    for table, frame in night_frames(raw, configuration, tokens, inputs).items():
+    frames = night_frames(raw, configuration, tokens, inputs)
+    if customer_map is not None:
+        frames[CUSTOMER_MAP] = customer_map
+    for table, frame in frames.items():
         engine.replace_cells("build", table, "night", frame)
     arguments = dbt_arguments(configuration.dbt_vars())
     configured = arguments[arguments.index("--vars"):]

@@ -10,7 +10,7 @@ What a check sees:
 - `night.<raw table>`, `night.load_ledger`, `night.rejected_rows`, `night.repaired_rows`: rows of
   the night's loads;
 - `night.publication`: the newest publication, the one the candidate adds;
-- `night.customer_score_history`: the rows that this publication adds to history;
+- `night.customer_score_history`, `night.score_changes`: the rows that this publication adds;
 - `night.text_values`: table_name, column_name, value: every distinct text a reader could see;
 - `night.<table>` for each table of small facts that the caller passes;
 - `looks_like_email(text)`, `looks_like_phone(text)`.
@@ -39,10 +39,13 @@ from dagster_project.ingest.tables import (
     REJECTED_ROWS,
     REPAIRED_ROWS,
 )
+from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY, PUBLICATION
 
 # Row hashes hold for one version of the engine.
 ENGINE_VERSION = f"duckdb {duckdb.__version__}"
+# Large, and grown by every publication: what older ones added was looked at in their own night.
+GROWING_TABLES = (CUSTOMER_SCORE_HISTORY.name, SCORE_CHANGES.name)
 
 
 class AuditConnection:
@@ -226,24 +229,25 @@ def fingerprints_of(candidate: Path, without: Collection[str] = (),
 
 
 def history_fingerprint(publication: Path, publication_id: int,
-                        without_columns: Collection[str] = ()) -> dict[str, Any]:
-    """Fingerprint the rows that `customer_score_history` of a file holds of one publication.
+                        without_columns: Collection[str] = (),
+                        table: Table = CUSTOMER_SCORE_HISTORY) -> dict[str, Any]:
+    """Fingerprint the rows that a growing table of a file holds of one publication.
 
     Args:
         publication: the file.
         publication_id: whose rows.
         without_columns: columns left out.
+        table: has a column publication_id.
 
     Returns:
         {"rows_n": 3, "hash_sum": "123"}; no rows where they fell out of history.
     """
     _must_exist(publication)
     with duckdb.connect(str(publication), read_only=True) as connection:
-        names = ", ".join(name for name in CUSTOMER_SCORE_HISTORY.column_names
-                          if name not in without_columns)
+        names = ", ".join(name for name in table.column_names if name not in without_columns)
         row = connection.execute(
             f"select count(*), coalesce(sum(hash({names})), 0)::varchar "
-            f"from customer_score_history where publication_id = ?", [publication_id]
+            f"from {table.name} where publication_id = ?", [publication_id]
         ).fetchone()
     assert row is not None, "an aggregate returns one row"
     return {"rows_n": row[0], "hash_sum": row[1]}
@@ -306,14 +310,13 @@ def _create_night_publication(connection: duckdb.DuckDBPyConnection, crm: Sequen
         "create table night.publication as from candidate.main.publication "
         "where publication_id = (select max(publication_id) from candidate.main.publication)"
     )
-    if CUSTOMER_SCORE_HISTORY.name in crm:
-        row = connection.execute("select max(publication_id) from night.publication").fetchone()
-        newest = row[0] if row and row[0] is not None else 0
-        # A constant, so that the engine skips the blocks of older nights.
-        connection.execute(
-            "create view night.customer_score_history as "
-            f"from candidate.main.customer_score_history where publication_id = {newest}"
-        )
+    row = connection.execute("select max(publication_id) from night.publication").fetchone()
+    newest = row[0] if row and row[0] is not None else 0
+    for name in GROWING_TABLES:
+        if name in crm:
+            # A constant, so that the engine skips the blocks of older nights.
+            connection.execute(f"create view night.{name} as "
+                               f"from candidate.main.{name} where publication_id = {newest}")
 
 
 def _create_text_values(connection: duckdb.DuckDBPyConnection) -> None:
@@ -335,9 +338,8 @@ def _create_text_values(connection: duckdb.DuckDBPyConnection) -> None:
     for schema, table, column in rows:
         if schema == "crm" and table not in tables:
             continue  # a view shows texts of tables that are looked at already
-        # Older rows of history were looked at in their own night.
-        is_history = table == CUSTOMER_SCORE_HISTORY.name and PUBLICATION.name in tables
-        home = "night" if is_history else schema
+        is_growing = table in GROWING_TABLES and PUBLICATION.name in tables
+        home = "night" if is_growing else schema
         parts.append(
             f"select distinct '{table}', '{column}', \"{column}\"::varchar from {home}.\"{table}\" "
             f'where "{column}" is not null'

@@ -34,6 +34,7 @@ from dagster_project.engine.quarantine import shown_rejected_rows
 from dagster_project.engine.segment_queries import segment_queries
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.engine.table import Table
+from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.publish.population_tables import POPULATION_FIGURE_HISTORY
 from dagster_project.publish.tables import (
@@ -121,6 +122,7 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
             _hold_labels(connection, content, goes_through=has_no_held_labels)
         else:
             _hold_replayed_labels(connection, content)
+        _add_changes(connection)
         _drop_old_history(connection, content, publication)
         if publication["is_current"]:
             _replace_current(connection, content, publication)
@@ -362,6 +364,15 @@ def _drop_old_history(connection: duckdb.DuckDBPyConnection, content: CandidateC
             f"delete from {table.name} "
             "where as_of_date < ? and as_of_date <> last_day(as_of_date) and publication_id <> ?",
             [since, publication["publication_id"]])
+    # Changes are from one publication to the next: those into a month end alone lead nowhere.
+    connection.execute(f"delete from {SCORE_CHANGES.name} where as_of_date < ?", [since])
+
+
+def _add_changes(connection: duckdb.DuckDBPyConnection) -> None:
+    """Append what the night says of its differences from the tables that it replaces."""
+    names = ", ".join(SCORE_CHANGES.column_names)
+    connection.execute(f"insert into {SCORE_CHANGES.name} ({names}) select {names} "
+                       f"from build.night.{SCORE_CHANGES.name} order by customer_key")
 
 
 def _add_key_changes(connection: duckdb.DuckDBPyConnection, content: CandidateContent,

@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.changes.previous import previous_night
 from dagster_project.configuration import Configuration
 from dagster_project.customers.identities import key_changes
 from dagster_project.customers.merging import Tokens, merges_of
@@ -26,8 +27,14 @@ from dagster_project.engine.publication import (
     switch,
 )
 from dagster_project.ingest.assets import column_schema
+from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.label_tables import HELD_COLUMNS
-from dagster_project.publish.publications import file_before, file_of, is_refolded
+from dagster_project.publish.publications import (
+    file_before,
+    file_of,
+    has_table,
+    is_refolded,
+)
 from dagster_project.publish.tables import (
     CONTACTS_NOT_MERGED,
     COPIED_TABLES,
@@ -51,6 +58,7 @@ FACTS = [dg.AssetKey(["marts", name])
                       "customer_profitability", "contribution_curve", "customer_segment_facts",
                       "customer_attributes")]
 SEGMENTS = [dg.AssetKey(["segments", "segment_labels"])]
+CHANGES = [dg.AssetKey(["changes", SCORE_CHANGES.name])]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
 REPLAY_JOB = "replay"
 HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
@@ -59,7 +67,8 @@ PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
 @dg.asset(
     key=CANDIDATE, group_name="publish", owners=OWNERS, kinds={"duckdb"},
-    deps=[*SCORES, *FACTS, *SEGMENTS], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
+    deps=[*SCORES, *FACTS, *SEGMENTS, *CHANGES], partitions_def=NIGHTS,
+    backfill_policy=ONE_NIGHT_A_RUN,
 )
 def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """The file that is to be published, beside the last publication. Not published yet."""
@@ -241,6 +250,9 @@ def _finish_replay(session: RunSession, path: Path, inputs: NightInputs) -> str:
             return words + "; nothing holds its rows any more, so nothing was compared"
         differing = ["customer_score_history"] if then != now else []
         equal = f"its {then['rows_n']} rows of customer_score_history are equal"
+    changes_differ, changes_words = _changes_again(session, path, inputs, published)
+    differing += changes_differ
+    equal += changes_words
     if differing:
         raise dg.Failure(
             description=f"publication {publication_id} was made again from the same six inputs, "
@@ -252,6 +264,24 @@ def _finish_replay(session: RunSession, path: Path, inputs: NightInputs) -> str:
                   f"went on from, of publication {inputs.previous_publication_id}, has changed "
                   f"since")
     return f"{words}: {equal}"
+
+
+def _changes_again(session: RunSession, path: Path, inputs: NightInputs,
+                   published: Path | None) -> tuple[list[str], str]:
+    """What of a replay's changes came out differently; what was compared, in words."""
+    stores, number = session.home.stores, inputs.replay_of_publication_id
+    assert number is not None, "only a replay is compared"
+    name, file = SCORE_CHANGES.name, published or stores.publication
+    if not has_table(stores, file, name):
+        return [], ""
+    then, now = (history_fingerprint(each, number, table=SCORE_CHANGES) for each in (file, path))
+    if previous_night(stores, inputs) is None:
+        return [], (f", but for the {then['rows_n']} of {name}: no file has the tables that they "
+                    f"were compared with any more") if then["rows_n"] else ""
+    # The warehouse keeps changes as long as daily history, and its own of then may be gone.
+    if published is None and not then["rows_n"]:
+        return [], ""
+    return ([name] if then != now else []), f", and so are its {now['rows_n']} of {name}"
 
 
 def verify(session: RunSession, inputs: NightInputs) -> None:

@@ -31,6 +31,8 @@ from dagster_project.engine.embedded import WrongSecret, require_secret
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.ingest.contacts import CONTACT_SPACES
 from dagster_project.publish.absence import Search, absence_lines
+from dagster_project.publish.change_tables import SCORE_CHANGES
+from dagster_project.publish.change_words import change_lines
 from dagster_project.publish.publications import (
     Published,
     all_publications,
@@ -335,9 +337,20 @@ class _Question:
         }
         return [
             *self._head(key), *self._facts(customer),
+            *self._changes(key),
             *uncounted_lines(self._search(key), key, self._names(key)), "",
             *explain(scores, features, self._reference(), self.configuration, self.language),
         ]
+
+    def _changes(self, key: str) -> Iterator[str]:
+        """What is told of the customer since the publication before; a replay may have nothing."""
+        if not self.read("select 1 from duckdb_tables() where table_name = ?",
+                         [SCORE_CHANGES.name]):
+            return
+        for change in self.read(
+                f"select * from {SCORE_CHANGES.name} where customer_key = cast(? as uuid) "
+                f"and publication_id = ?", [key, self.published.publication_id]):
+            yield from change_lines(change, self.language)
 
     def _history(self, key: str) -> list[str]:
         """The summary, where no file holds the publication's tables any more."""

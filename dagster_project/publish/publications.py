@@ -67,6 +67,12 @@ def rows_of(connection: Any, query: str, parameters: Sequence[Any] = ()) -> list
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
 
 
+def has_table(stores: Stores, path: Path, name: str) -> bool:
+    """Whether a file has a table; those of earlier releases lack some."""
+    return bool(read_rows(stores, path, "select 1 as found from duckdb_tables() "
+                                        "where table_name = ?", [name]))
+
+
 def all_publications(stores: Stores) -> list[dict[str, Any]]:
     """Rows of table `publication`, newest date and revision first."""
     return read_rows(stores, stores.publication, _ALL_QUERY)

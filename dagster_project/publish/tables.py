@@ -13,6 +13,7 @@ from __future__ import annotations
 from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.tables import REJECTED_ROWS_SHOWN
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
+from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.label_tables import (
     HELD_COLUMNS,
     LABEL_HISTORY,
@@ -314,8 +315,8 @@ COPIED_TABLES = (
 CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, *SEGMENT_TABLES, CUSTOMER_IDS,
                   *COPIED_TABLES, STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
 # Grown by every publication.
-HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, LABEL_HISTORY, LABEL_MIGRATIONS, LABEL_STABILITY,
-                  POPULATION_FIGURE_HISTORY, CUSTOMER_KEY_CHANGES, SCORING_REFERENCE,
-                  CONFIGURATIONS, PUBLICATION)
+HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, SCORE_CHANGES, LABEL_HISTORY, LABEL_MIGRATIONS,
+                  LABEL_STABILITY, POPULATION_FIGURE_HISTORY, CUSTOMER_KEY_CHANGES,
+                  SCORING_REFERENCE, CONFIGURATIONS, PUBLICATION)
 # Records of runs: they differ between two runs over the same six inputs.
 RUN_TABLES = (QUALITY_RESULTS, PIPELINE_RUNS)

@@ -1,7 +1,6 @@
 """Reference, scores and labels as assets: batches of features in, one wide table out."""
 
 from collections.abc import Iterator
-from datetime import date
 
 import dagster as dg
 import pandas as pd
@@ -24,7 +23,7 @@ from dagster_project.publish.tables import SCORING_REFERENCE
 from dagster_project.resources import HomeResource, RunSession, require_inputs
 from dagster_project.scoring.accounts import account_members_query, roll_up
 from dagster_project.scoring.calibration import fit_reference
-from dagster_project.scoring.drift import FirstDates, reference_drift
+from dagster_project.scoring.drift import reference_drift
 from dagster_project.scoring.label_shares import label_shares
 from dagster_project.scoring.labels import LABELS
 from dagster_project.scoring.lifetime.churn import HIGH_VALUE, churn_warnings
@@ -34,6 +33,7 @@ from dagster_project.scoring.night_data import (
     BATCH_ROWS,
     SUMMARIES_QUERY,
     features_query,
+    first_dates,
     load_reference,
 )
 from dagster_project.scoring.population import judged_answers, population_figures
@@ -338,7 +338,7 @@ def compare_with_reference(context: dg.AssetExecutionContext,
     population = engine.frames_of(population_query(configuration), BATCH_ROWS)
     frames = {
         REFERENCE_DRIFT: reference_drift(population, reference, configuration,
-                                         _first_dates(engine, day), day),
+                                         first_dates(engine, day), day),
         LABEL_SHARES: label_shares(_label_counts(engine), reference, configuration, day),
         SCORE_CURVES: score_curves(reference, configuration),
     }
@@ -356,24 +356,6 @@ def population_query(configuration: Configuration) -> str:
     """Profile and facts of those whom a reference would be fitted on."""
     values = ", ".join(f'"{name}__value"' for name in configuration.indicators)
     return f"select profile, {values} from marts.customer_features where is_in_population"
-
-
-def _first_dates(engine: Engine, as_of_date: date) -> FirstDates:
-    def known(value: object) -> date | None:
-        day = pd.Timestamp(value)
-        return None if pd.isna(day) or day.date() > as_of_date else day.date()
-
-    [row] = engine.read_current(
-        "build", "select first_orders_date, first_cost_date, first_interactions_date "
-                 "from intermediate.int_first_dates").itertuples(index=False)
-    answers = engine.read_current(
-        "build", "select instrument, min(responded_date) as first_date from marts.survey_answers "
-                 "where responded_date <= ? group by instrument", [as_of_date])
-    return FirstDates(
-        known(row.first_orders_date), known(row.first_cost_date),
-        known(row.first_interactions_date),
-        {str(each.instrument): pd.Timestamp(each.first_date).date()
-         for each in answers.itertuples(index=False)})
 
 
 def _label_counts(engine: Engine) -> dict[tuple[str, str, str], int]:

@@ -5,11 +5,14 @@ Queries only; what is made of the rows stands in the modules of the measures.
 
 from __future__ import annotations
 
+from datetime import date
+
 import pandas as pd
 
 from dagster_project.configuration import Configuration
 from dagster_project.customers.night import NightInputs
 from dagster_project.engine.interface import Engine
+from dagster_project.scoring.drift import FirstDates
 from dagster_project.scoring.indicators import feature_columns
 from dagster_project.scoring.reference import Reference
 
@@ -55,3 +58,22 @@ def load_reference(engine: Engine, inputs: NightInputs, area: str) -> Reference:
     return Reference.from_frame(
         frame[["profile", "item_kind", "item", "position", "x", "y"]],
         reference_id=inputs.reference_id, valid_from=valid_from)
+
+
+def first_dates(engine: Engine, as_of_date: date) -> FirstDates:
+    """Since when each kind of fact is observed, as of D."""
+    def known(value: object) -> date | None:
+        day = pd.Timestamp(value)
+        return None if pd.isna(day) or day.date() > as_of_date else day.date()
+
+    [row] = engine.read_current(
+        "build", "select first_orders_date, first_cost_date, first_interactions_date "
+                 "from intermediate.int_first_dates").itertuples(index=False)
+    answers = engine.read_current(
+        "build", "select instrument, min(responded_date) as first_date from marts.survey_answers "
+                 "where responded_date <= ? group by instrument", [as_of_date])
+    return FirstDates(
+        known(row.first_orders_date), known(row.first_cost_date),
+        known(row.first_interactions_date),
+        {str(each.instrument): pd.Timestamp(each.first_date).date()
+         for each in answers.itertuples(index=False)})

@@ -18,6 +18,7 @@ from dagster_project.engine.publication import CandidateContent, stage_publicati
 from dagster_project.engine.stores import Limits, Stores
 from dagster_project.engine.table import Table
 from dagster_project.publish.assets import strategies
+from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.segment_tables import (
     CONTRIBUTION_CURVE,
     CUSTOMER_ATTRIBUTES,
@@ -159,7 +160,7 @@ class Warehouse:
             connection.execute(RECONCILIATION.ddl("marts"))
             connection.execute("create table marts.customer_identities "
                                "(identity_id uuid, customer_key uuid)")
-            for table in (SCORING_REFERENCE, *COPIED_TABLES):
+            for table in (SCORING_REFERENCE, SCORE_CHANGES, *COPIED_TABLES):
                 connection.execute(table.ddl("night"))
             connection.execute(f"create table night.customer_scores ({scores})")
             _make_segments(connection)

@@ -211,6 +211,14 @@ CANDIDATE_ROWS = (
         tier, quadrant, lifecycle_stage, profile, 3, tier_held, quadrant_held,
         lifecycle_stage_held
     from crm.customer_scores, crm.publication as p""",
+    # Customer 0 had a point less the night before.
+    f"""update crm.customer_score_history set crm_value = crm_value - 1
+    where publication_id = 1 and customer_key = {KEY.replace("i::varchar", "'0'")}""",
+    f"""insert into crm.score_changes
+    select customer_key, 2, date '2026-03-31', customer_key, 1, date '2026-03-30', 'changed',
+        'split', crm_value - 1, crm_value, 1, 0, 0, -0.25, 1.25, 0, 0, 0, tier, tier, quadrant,
+        quadrant, lifecycle_stage, lifecycle_stage
+    from crm.customer_scores where customer_key = {KEY.replace("i::varchar", "'0'")}""",
     """insert into crm.population_figure_history
     select f.as_of_date, 1, 2, f.* exclude (as_of_date) from crm.population_figures as f""",
     """insert into crm.label_history

@@ -163,6 +163,7 @@ def test_column_sets_follow_the_declared_tables(declarations: Declarations) -> N
         "population_figures",
         "publication",
         "reference_drift",
+        "score_changes",
         "score_curves",
         "segment_kpis",
     }

@@ -109,6 +109,13 @@ CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
     "stability_columns": (
         "alter table crm.label_stability rename column flipped_back_n to flipped_n",),
     "stability_share_is_share": ("update crm.label_stability set flipped_back_share = 50",),
+    "changes_columns": ("alter table crm.score_changes rename column split_status to status",),
+    "changes_key_unique": ("insert into crm.score_changes from crm.score_changes",),
+    "changes_kind_known": ("update crm.score_changes set change_kind = 'moved'",),
+    "changes_split_status_known": ("update crm.score_changes set split_status = 'halved'",),
+    "score_changes_add_up": ("update crm.score_changes set time_change = time_change + 0.0001",),
+    "score_changes_are_those_of_the_scores": ("update crm.score_changes set new_tier = 'low'",),
+    "score_changes_name_everyone_who_differs": ("delete from crm.score_changes",),
     "segments_present": ("delete from crm.segment_kpis",),
     "segments_columns": ("alter table crm.segment_kpis rename column segment to name",),
     "segments_unique": (

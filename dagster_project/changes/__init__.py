@@ -1,0 +1,1 @@
+"""Changes: how scores differ from those of the previous publication, and by what."""
