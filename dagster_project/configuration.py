@@ -92,6 +92,9 @@ Quantile = Annotated[Number, Field(ge=0, le=1)]
 Points = Annotated[Number, Field(ge=0, le=100, decimal_places=SCORE_DECIMALS)]
 Weight = Annotated[Number, Field(gt=0, le=1, decimal_places=WEIGHT_DECIMALS)]
 Price = Annotated[Number, Field(ge=0, le=99_999, decimal_places=4)]
+EventKind = Literal["orders", "interactions", "surveys", "customers"]
+PopulationEvents = Annotated[tuple[EventKind, ...], Field(min_length=1),
+                             AfterValidator(lambda kinds: tuple(sorted(set(kinds))))]
 ScoreRange = tuple[Annotated[int, Field(ge=1, le=5)], Annotated[int, Field(ge=1, le=5)]]
 
 
@@ -542,6 +545,7 @@ class Configuration(_Model):
     exclude: Exclude = Exclude()
     identities: Identities = Identities()
     population_days: Days = 365
+    population_events: PopulationEvents = ("interactions", "orders", "surveys")
     population_figures: PopulationFigures = PopulationFigures()
     min_coverage: Annotated[Number, Field(ge=0, le=1, decimal_places=WEIGHT_DECIMALS)] = Decimal(
         "0.5"
@@ -714,6 +718,7 @@ class Configuration(_Model):
             "excluded_product_ids": list(self.exclude.orders.product_ids),
             "excluded_product_categories": list(self.exclude.orders.product_categories),
             "population_days": self.population_days,
+            "population_events": list(self.population_events),
             "figure_window_days": self.population_figures.window_days,
             "margin_share_without_cost": (
                 None if self.lifetime_value.margin_share_without_cost is None
@@ -830,7 +835,7 @@ _RULES: dict[str, _KindRule] = {
                               ("minimum_age_days",)),
     "mean_answer": _KindRule(("surveys",), ("missing",), ("instrument",),
                              ("window_days", "half_life_days")),
-    "attribute": _KindRule(("customers",), ("missing",), ("column",)),
+    "attribute": _KindRule(("customers",), ("missing", "zero"), ("column",)),
 }
 _OPTIONS = ("column", "types", "channels", "instrument", "window_days", "half_life_days",
             "skip_first", "period_days", "minimum_age_days")

@@ -56,10 +56,10 @@ def test_dbt_vars_of_the_default(default):
     assert list(crm) == [
         "time_zone", "base_currency", "fx_carry_days", "excluded_customer_types",
         "excluded_order_channels", "excluded_order_tags", "excluded_product_ids",
-        "excluded_product_categories", "population_days", "figure_window_days",
-        "margin_share_without_cost", "profiles", "indicators", "indicator_variants",
-        "costs_to_serve", "profitability_days", "minimum_costed_share", "segment_days",
-        "segment_attributes"]
+        "excluded_product_categories", "population_days", "population_events",
+        "figure_window_days", "margin_share_without_cost", "profiles", "indicators",
+        "indicator_variants", "costs_to_serve", "profitability_days", "minimum_costed_share",
+        "segment_days", "segment_attributes"]
     assert crm["excluded_customer_types"] == ["staff", "test"]
     assert crm["profiles"] == [{"name": "all", "customer_types": None}]
     by_name = {indicator["name"]: indicator for indicator in crm["indicators"]}
@@ -98,6 +98,7 @@ def test_words_do_not_touch_the_hash(tmp_path, default):
 
 @pytest.mark.parametrize(("old", "new"), [
     ("population_days: 365", "population_days: 366"),
+    ("population_events: [orders, interactions, surveys]", "population_events: [customers]"),
     ("min_coverage: 0.5", "min_coverage: 0.4"),
     ("few_n: 30", "few_n: 40"),
     ("  margin: 2\n", "  margin: 1\n"),

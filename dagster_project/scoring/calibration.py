@@ -143,6 +143,12 @@ def fit_reference(
     everyone = _Tally()
     for tally in tallies.values():
         everyone.merge(tally)
+    if not everyone.customers:
+        _log.warning(
+            "nobody is in the population: no customer has an event of %s in the last %d days, so "
+            "percentiles have no curve and give no score; see population_events and "
+            "population_days of crm.yaml", ", ".join(configuration.population_events),
+            configuration.population_days)
     profiles = {
         name: _without_cuts(name, tally, everyone, configuration)
         for name, tally in tallies.items()

@@ -4,7 +4,12 @@ with records as (
     select
         identities.customer_key,
         versions.*,
-        versions.valid_from is null or versions.valid_from <= inputs.as_of_date as holds
+        versions.valid_from is null or versions.valid_from <= inputs.as_of_date as holds,
+        -- Known at all times is known on D.
+        case
+            when versions.valid_from is null or versions.valid_from <= inputs.as_of_date
+                then coalesce(versions.valid_from, inputs.as_of_date)
+        end as stated_date
     from {{ ref('customer_versions') }} as versions
     inner join {{ ref('customer_identities') }} as identities
         on versions.identity_id = identities.identity_id
@@ -27,6 +32,7 @@ ranked as (
 
 select
     customer_key,
+    stated_date,
     customer_type,
     account_id,
     region,

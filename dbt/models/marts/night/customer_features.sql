@@ -1,3 +1,8 @@
+{%- set last_dates = {
+    'orders': 'orders.last_event_date', 'interactions': 'interactions.last_interaction_date',
+    'surveys': 'answers.last_answer_date', 'customers': 'attributes.stated_date'
+} -%}
+
 with base as (
     select
         identities.customer_key,
@@ -66,9 +71,10 @@ select
     coalesce(answers.survey_answers_n, 0) as survey_answers_n,
     coalesce(
         greatest(
-            orders.last_event_date,
-            interactions.last_interaction_date,
-            answers.last_answer_date
+            cast(null as date)
+            {%- for kind, last_date in last_dates.items() if kind in crm('population_events') %}
+            , {{ last_date }}
+            {%- endfor %}
         ) > {{ add_days('base.as_of_date', '-' ~ crm('population_days')) }},
         false
     ) as is_in_population
