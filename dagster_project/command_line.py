@@ -601,6 +601,22 @@ def restore(
 
 
 @app.command()
+def doctor(context: typer.Context) -> None:
+    """Look at a home and its machine: one line each, ok or what to do. Changes nothing."""
+    from dagster_project.automation.runs import runs_going_on
+    from dagster_project.operation.doctor import examine
+
+    home: Home = context.obj
+    enter(home)
+    is_ok = True
+    for finding in examine(home, runs_going_on):
+        out.print(finding.line, markup=False)
+        is_ok &= finding.is_ok
+    if not is_ok:
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
 def approve(
     context: typer.Context,
     candidate: Annotated[str, typer.Option(help="Candidate that was refused.")],

@@ -226,6 +226,8 @@ def _shown(value: Any) -> str:
     """A key of ours, a number or a word of ours as it is; other texts masked."""
     if isinstance(value, uuid.UUID):
         return str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
     if isinstance(value, str) and (_WORD.fullmatch(value) or not value):
         return value or "''"
     return mask(value)
