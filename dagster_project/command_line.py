@@ -535,6 +535,88 @@ def preview(
 
 
 @app.command()
+def diff(
+    context: typer.Context,
+    before: Annotated[int, typer.Argument(metavar="PUBLICATION", help="Number of the earlier.")],
+    after: Annotated[int, typer.Argument(metavar="PUBLICATION", help="Number of the later.")],
+    table: Annotated[list[str] | None, typer.Option(
+        help="This table only; may be given several times.")] = None,
+) -> None:
+    """Say what changed between two publications that are kept, and why."""
+    from dagster_project.engine.stores import StoreUnreadable
+    from dagster_project.publish.difference import (
+        NotComparable,
+        compare_publications,
+        difference_lines,
+    )
+
+    home = _ready_home(context)
+    try:
+        seen = compare_publications(home.stores, before, after, tuple(table or ()))
+    except NotComparable as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    except StoreUnreadable as error:
+        raise _fail(str(error), NOT_FINISHED) from None
+    for line in difference_lines(seen):
+        out.print(line, markup=False)
+
+
+@app.command()
+def restore(
+    context: typer.Context,
+    publication: Annotated[int | None, typer.Argument(
+        metavar="PUBLICATION", help="Number of a kept publication.")] = None,
+    backup: Annotated[Path | None, typer.Option(
+        metavar="DIR", help="Put raw.duckdb and vault.duckdb of this backup back.")] = None,
+) -> None:
+    """Make a kept publication the current file again, or put raw and vault of a backup back."""
+    from dagster_project.engine.embedded import WrongSecret
+    from dagster_project.engine.stores import StoreUnreadable
+    from dagster_project.engine.writer_lock import HomeBusy, writer_lock
+    from dagster_project.publish.restoring import (
+        NotRestorable,
+        restore_publication,
+        restore_stores,
+    )
+
+    home = _ready_home(context)
+    if (publication is None) == (backup is None):
+        raise _fail("give either the number of a publication, or --backup DIR", WRONG_INPUT)
+    try:
+        with writer_lock(home.lock_file, purpose="crm-value restore",
+                         wait_seconds=home.settings.lock_wait_seconds,
+                         tell=lambda words: err.print(words, markup=False)):
+            if backup is not None:
+                lines = restore_stores(home.stores, backup, secret=home.secret, now=_utc_now())
+            else:
+                assert publication is not None, "one of the two is given"
+                lines = restore_publication(home.stores, publication, secret=home.secret,
+                                            now=_utc_now())
+    except (NotRestorable, WrongSecret) as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    except (HomeBusy, StoreUnreadable) as error:
+        raise _fail(str(error), NOT_FINISHED) from None
+    for line in lines:
+        out.print(line, markup=False)
+
+
+@app.command()
+def doctor(context: typer.Context) -> None:
+    """Look at a home and its machine: one line each, ok or what to do. Changes nothing."""
+    from dagster_project.automation.runs import runs_going_on
+    from dagster_project.operation.doctor import examine
+
+    home: Home = context.obj
+    enter(home)
+    is_ok = True
+    for finding in examine(home, runs_going_on):
+        out.print(finding.line, markup=False)
+        is_ok &= finding.is_ok
+    if not is_ok:
+        raise typer.Exit(REFUSED)
+
+
+@app.command()
 def approve(
     context: typer.Context,
     candidate: Annotated[str, typer.Option(help="Candidate that was refused.")],

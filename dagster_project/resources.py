@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -11,12 +11,14 @@ import dagster as dg
 import pandas as pd
 from pydantic import PrivateAttr
 
+from dagster_project.automation.retention import prune_history
 from dagster_project.configuration import Configuration
 from dagster_project.customers.night import NightInputs, NightMismatch, require_night
 from dagster_project.customers.tables import NIGHT_INPUTS
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.status import write_status
 from dagster_project.engine.writer_lock import writer_lock
+from dagster_project.operation.disk import delete_leftovers, require_disk
 from dagster_project.quality.approval import NotApproved
 from dagster_project.settings import Home, enter, home_from_environment
 
@@ -118,6 +120,7 @@ class HomeResource(dg.ConfigurableResource):
 
         with writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
                          wait_seconds=home.settings.lock_wait_seconds, tell=tell):
+            require_disk(home)
             engine = EmbeddedEngine(home.stores, home.secret)
             self._session = RunSession(
                 home, engine, run_id, job_name,
@@ -126,7 +129,24 @@ class HomeResource(dg.ConfigurableResource):
                 yield self
             finally:
                 _write_record(context, self._session)
+                is_published = self._session.publication_id is not None
                 self._session = None
+                if is_published and context.instance:
+                    _forget(context.instance, home, tell)
+
+
+def _forget(instance: dg.DagsterInstance, home: Home, tell: Callable[[str], None]) -> None:
+    """Delete what need not be kept; a night is published, whatever comes of this."""
+    try:
+        pruned = prune_history(instance, home, datetime.now(UTC))
+        files_n = delete_leftovers(home) + pruned.folders_n
+    # Of Dagster's storage, which is not ours: any error means that it is tried again tomorrow.
+    except Exception as error:  # noqa: BLE001
+        tell(f"old runs could not be deleted: {str(error).splitlines()[0]}")
+        return
+    if pruned.runs_n or files_n:
+        tell(f"forgot {pruned.runs_n} runs older than {home.settings.run_history_days} days "
+             f"(run_history_days), deleted {files_n} leftover files")
 
 
 def _utc_now() -> datetime:

@@ -97,6 +97,7 @@ class HomeSettings(_Strict):
     lock_wait_seconds: int = Field(default=3600, ge=0, le=86_400)
     keep_publications: int = Field(default=7, ge=1, le=400)
     daily_history_nights: int = Field(default=35, ge=2, le=400)
+    run_history_days: int = Field(default=90, ge=7, le=3650)
     gate: GateSettings = GateSettings()
 
 

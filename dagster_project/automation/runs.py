@@ -14,6 +14,7 @@ import dagster as dg
 
 from dagster_project.automation.jobs import JOBS
 from dagster_project.automation.nights import NIGHTS
+from dagster_project.automation.retention import unfinished_runs
 from dagster_project.resources import failure_texts
 
 LOOK_SECONDS = 0.5
@@ -45,6 +46,12 @@ class RunOutcome:
     run_id: str
     is_success: bool
     causes: tuple[str, ...]
+
+
+def runs_going_on() -> list[str]:
+    """Runs that Dagster believes are going on, in the home that was entered."""
+    with dg.DagsterInstance.get() as instance:
+        return unfinished_runs(instance)
 
 
 def require_night_exists(night: date) -> None:

@@ -26,8 +26,10 @@ from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.quarantine import rejected_rows
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import literal
+from dagster_project.ingest.expected import missed_words
 from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
 from dagster_project.ingest.quarantine import LEFT_OUT, held_words, rejected_words
+from dagster_project.quality.arrivals import due_tonight
 from dagster_project.settings import Home, read_variable
 
 # The models that say what is held, and of how many rows.
@@ -71,13 +73,17 @@ def try_landing(home: Home, night: date, tell: Callable[[str, float | None], Non
             run_id="check", now=datetime.now(UTC).replace(tzinfo=None),
             queries=home.config, url_of=read_variable, report_progress=tell)
         files, refused_n = tuple(words_of(report)), len(report.refused)
+        due = due_tonight(home, stores, night, engine.last_load_seq(), _published_dates(home))
+        missed, remarked = (missed_words([one for one in due if one.severity == severity])
+                            for severity in ("error", "warning"))
+        files += tuple(remarked)
         if engine.last_load_seq() == 0:
-            return Trial(files, refused_n=refused_n)
+            return Trial(files, refused_n=refused_n, stops=tuple(missed))
         rejected, stops = _rejected(home, engine)
         tell("finding orders that would be held", None)
         _run_models(home, engine, folder, night)
         held, further = _held(home, engine)
-        return Trial(files, rejected, held, refused_n, (*stops, *further))
+        return Trial(files, rejected, held, refused_n, (*missed, *stops, *further))
 
 
 def _rejected(home: Home, engine: EmbeddedEngine) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -96,6 +102,15 @@ def _rejected(home: Home, engine: EmbeddedEngine) -> tuple[tuple[str, ...], tupl
     shown = rejected[(rejected["reason"] != LEFT_OUT) & rejected["repaired_load_seq"].isna()]
     return (tuple(rejected_words(shown)),
             tuple(rejected_forecast(loads, rejected, home.settings.gate, own)))
+
+
+def _published_dates(home: Home) -> list[date]:
+    """As-of dates of all publications."""
+    if not home.stores.publication.exists():
+        return []
+    with home.stores.open(home.stores.publication, read_only=True) as connection:
+        return [day for (day,) in connection.execute(
+            "select distinct as_of_date from publication").fetchall()]
 
 
 def _run_models(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -> None:

@@ -74,23 +74,24 @@ class AuditConnection:
         """Number of rows of `schema.table`."""
         return int(self._value(f"select count(*) from {relation}"))
 
-    def offending(self, query: str) -> tuple[int, dict[str, Any] | None]:
+    def offending(self, query: str, examples: int = 1) -> tuple[int, list[dict[str, Any]]]:
         """Number of rows of a query, and the first of them by its first column.
 
         Args:
             query: a select that returns the rows at fault.
+            examples: rows that are returned at most.
 
         Returns:
-            (0, None), or the count and one row as column -> value, not masked.
+            The count, and rows as column -> value, not masked.
         """
         count = int(self._value(f"select count(*) from (\n{query}\n) as offending"))
         if count == 0:
-            return 0, None
+            return 0, []
         cursor = self._connection.cursor()
-        cursor.execute(f"select * from (\n{query}\n) as offending order by 1 limit 1")
+        cursor.execute(f"select * from (\n{query}\n) as offending order by 1 "
+                       f"limit {int(examples)}")
         names = [entry[0] for entry in cursor.description or ()]
-        row = cursor.fetchone()
-        return count, dict(zip(names, row, strict=True)) if row else None
+        return count, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
     def expectation_source(self) -> tuple[str, dict[str, Any]]:
         """Connection string and create_engine arguments for Great Expectations."""

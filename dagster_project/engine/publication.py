@@ -31,6 +31,12 @@ from dagster_project.engine.label_records import (
 )
 from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.quarantine import shown_rejected_rows
+from dagster_project.engine.restoring import (
+    highest_number,
+    number_in_name,
+    publication_files,
+    sync,
+)
 from dagster_project.engine.segment_queries import segment_queries
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.engine.table import Table
@@ -113,7 +119,7 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
         connection.execute("use candidate.main")
         make_tables(connection, "candidate.main", HISTORY_TABLES + RUN_TABLES)
         has_no_held_labels = add_missing_columns(connection, HISTORY_TABLES)
-        publication = _add_publication(connection, content)
+        publication = _add_publication(connection, content, highest_number(stores))
         _add_reference(connection, content)
         if publication["is_current"]:
             _add_key_changes(connection, content, publication)
@@ -134,15 +140,18 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
     return target
 
 
-def _add_publication(connection: duckdb.DuckDBPyConnection,
-                     content: CandidateContent) -> dict[str, Any]:
-    """Append the publication's row; it is current unless a later D is."""
+def _add_publication(connection: duckdb.DuckDBPyConnection, content: CandidateContent,
+                     highest: int) -> dict[str, Any]:
+    """Append the publication's row; it is current unless a later D is.
+
+    Its number is above `highest`, that of any publication before, also of one that was set aside.
+    """
     night = content.night
     as_of: date = night["as_of_date"]
     row = connection.execute(
-        "select coalesce(max(publication_id), 0) + 1, "
+        "select greatest(coalesce(max(publication_id), 0), ?) + 1, "
         "coalesce(max(case when as_of_date = ? then revision else 0 end), 0) + 1, "
-        "coalesce(max(as_of_date) <= ?, true) from publication", [as_of, as_of],
+        "coalesce(max(as_of_date) <= ?, true) from publication", [highest, as_of, as_of],
     ).fetchone()
     assert row is not None
     publication_id, revision, is_current = row
@@ -459,10 +468,10 @@ def switch(stores: Stores, candidate_file: Path, *, keep: int) -> None:
     _keep_publication(stores, keep)
     incoming = stores.warehouse / ".incoming.duckdb"
     shutil.copyfile(candidate_file, incoming)
-    _sync(incoming)
+    sync(incoming)
     incoming.chmod(0o444)
     os.replace(incoming, stores.publication)
-    _sync(stores.warehouse)
+    sync(stores.warehouse)
 
 
 def keep_replay(stores: Stores, candidate_file: Path, publication_id: int) -> Path:
@@ -489,12 +498,15 @@ def _keep_publication(stores: Stores, keep: int) -> None:
         old.unlink()
 
 
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def keep_approval(stores: Stores, approval: Path, publication_id: int) -> None:
+    """Keep the approval of a publication for `restore`, and none of which no file is kept."""
+    target = stores.approval(publication_id)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(approval, target)
+    kept = {number for number, _ in publication_files(stores)} | {publication_id}
+    for path in target.parent.glob("publication-*.json"):
+        if number_in_name(path.with_suffix(".duckdb")) not in kept:
+            path.unlink()
 
 
 def drop_old_candidates(stores: Stores, *, keep: int = 2) -> None:

@@ -16,6 +16,8 @@ import duckdb
 from dagster_project.engine.table import Table
 
 IN_MEMORY = Path(":memory:")
+# What the engine raises where a file opens and its content is not what was asked for.
+EngineError = duckdb.Error
 
 
 class StoreUnreadable(Exception):
@@ -73,6 +75,15 @@ class Stores:
     def kept(self) -> Path:
         """Folder of earlier publications."""
         return self.warehouse / "kept"
+
+    @property
+    def withdrawn(self) -> Path:
+        """Folder of publications that were set aside when an earlier one was restored."""
+        return self.warehouse / "withdrawn"
+
+    def approval(self, publication_id: int) -> Path:
+        """The approval of a publication; it need not be kept."""
+        return self.state / "approvals" / f"publication-{publication_id:06d}.json"
 
     @property
     def replays(self) -> Path:

@@ -76,6 +76,19 @@ def _acquire(descriptor: int, path: Path, wait_seconds: float,
             time.sleep(LOOK_AGAIN_SECONDS)
 
 
+def holder_now(path: Path) -> str | None:
+    """Who holds the lock at this moment, in words; None: nobody does."""
+    if not path.exists():
+        return None
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return holder(path)
+        fcntl.flock(file.fileno(), fcntl.LOCK_UN)
+    return None
+
+
 def holder(path: Path) -> str:
     """Who holds the lock, in words."""
     try:

@@ -24,6 +24,7 @@ from pydantic import (
 
 from dagster_project.ingest.canonical import KINDS
 from dagster_project.ingest.contacts import EmailRules, PhoneRegion
+from dagster_project.ingest.expected import Expected, expected_faults
 from dagster_project.ingest.mapping import (
     NAME_PATTERN,
     Declaration,
@@ -59,6 +60,7 @@ class Source(Declaration):
         time_zone: zone of times that state none.
         time_zone_is_stated: the source says its zone itself.
         maximum_rejected_share: of a night's rows of this source; None: that of home.yaml.
+        expected: when its deliveries are due and how much is normal; None: whenever they come.
     """
 
     name: str = Field(pattern=NAME_PATTERN)
@@ -71,6 +73,7 @@ class Source(Declaration):
     time_zone: str
     time_zone_is_stated: bool = Field(default=False, exclude=True)
     maximum_rejected_share: float | None = Field(default=None, ge=0, le=1)
+    expected: Expected | None = None
 
     @field_validator("preset")
     @classmethod
@@ -98,8 +101,9 @@ class Source(Declaration):
     @property
     def declaration_hash(self) -> str:
         """Hash of everything that decides how a row of this source is read."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"maximum_rejected_share"}),
-                          sort_keys=True)
+        text = json.dumps(
+            self.model_dump(mode="json", exclude={"maximum_rejected_share", "expected"}),
+            sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -196,6 +200,10 @@ def sources_faults(sources: Sources) -> Iterator[Fault]:
             overlap=source.overlap,
         ):
             yield ("sources", name, *path), text
+        if source.expected is not None:
+            for path, text in expected_faults(source.expected, kind=source.kind,
+                                              version=source.version.rule):
+                yield ("sources", name, "expected", *path), text
 
 
 def _presets_of(info: ValidationInfo) -> tuple[Preset, ...]:

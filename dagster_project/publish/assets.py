@@ -21,6 +21,7 @@ from dagster_project.engine.audit_connection import (
 from dagster_project.engine.publication import (
     CandidateContent,
     drop_old_candidates,
+    keep_approval,
     keep_replay,
     record_results,
     stage_publication,
@@ -42,7 +43,12 @@ from dagster_project.publish.tables import (
     HISTORY_TABLES,
     RUN_TABLES,
 )
-from dagster_project.quality.approval import read_approval, suite_hash, verify_approval
+from dagster_project.quality.approval import (
+    APPROVAL_FILE,
+    read_approval,
+    suite_hash,
+    verify_approval,
+)
 from dagster_project.resources import HomeResource, RunSession, require_inputs, told_in_words
 from dagster_project.scoring.score import score_columns
 from dagster_project.settings import EXPECTATIONS
@@ -185,6 +191,7 @@ def publish_candidate(context: dg.AssetExecutionContext,
     else:
         _require_successor(session, inputs)
         switch(stores, path, keep=session.home.settings.keep_publications)
+        keep_approval(stores, path.with_name(APPROVAL_FILE), publication_id)
     session.publication_id = publication_id
     with stores.open(path, read_only=True) as connection:
         for table in PUBLISHED_TABLES:

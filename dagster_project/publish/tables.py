@@ -222,7 +222,8 @@ PUBLICATION = Table(
     "One publication, with its six inputs. The current tables are those of the row that is "
     "current.",
     (
-        Column("publication_id", "INTEGER", "Counts up by one.", True),
+        Column("publication_id", "INTEGER", "Counts up; the number of one that was withdrawn is "
+               "never used again.", True),
         Column("as_of_date", "DATE", "Business date D.", True),
         Column("revision", "SMALLINT", "1, then one more for each restatement of D.", True),
         Column("is_current", "BOOLEAN", "The current tables are of this publication.", True),
@@ -291,7 +292,8 @@ PIPELINE_RUNS = Table(
         Column("run_id", "VARCHAR", "Dagster run.", True, True),
         Column("job_name", "VARCHAR", "Job.", True, True),
         Column("as_of_date", "DATE", "Business date D.", False, True),
-        Column("outcome", "VARCHAR", "published, made_again, refused or failed.", True, True),
+        Column("outcome", "VARCHAR", "published, made_again, restored, refused or failed.", True,
+               True),
         Column("candidate_id", "VARCHAR", "Candidate.", False, True),
         Column("publication_id", "INTEGER", "Publication it made.", False, True),
         Column("message", "VARCHAR", "Why it failed and what to do, or what came of making a "

@@ -128,13 +128,13 @@ def write_approval(candidate_dir: Path, approval: Approval) -> Path:
     return path
 
 
-def read_approval(candidate_dir: Path) -> Approval:
-    """Read the approval beside a candidate.
+def read_approval(candidate_dir: Path, name: str = APPROVAL_FILE) -> Approval:
+    """Read the approval beside a candidate, or the one that was kept of a publication.
 
     Raises:
         NotApproved: there is none, or it is not one.
     """
-    path = candidate_dir / APPROVAL_FILE
+    path = candidate_dir / name
     if not path.is_file():
         raise NotApproved(f"{path} does not exist: the gate has not judged this candidate. "
                           "Run the gate.")
@@ -147,6 +147,11 @@ def read_approval(candidate_dir: Path) -> Approval:
         raise NotApproved(f"{path} is incomplete or foreign: keys {sorted(keys ^ _KEYS)} differ. "
                           "Run the gate again.")
     return Approval(**content)
+
+
+def is_signed(approval: Approval, secret: bytes) -> bool:
+    """Whether the home's secret signed exactly this content."""
+    return hmac.compare_digest(approval.signature, _signature(approval.content(), secret))
 
 
 def failed_checks(approval: Approval) -> tuple[str, ...]:
@@ -178,7 +183,7 @@ def verify_approval(
         NotApproved: says what is wrong and what to do.
     """
     refused = f"candidate {candidate_id} is not published: "
-    if not hmac.compare_digest(approval.signature, _signature(approval.content(), secret)):
+    if not is_signed(approval, secret):
         raise NotApproved(refused + "its approval was changed by hand or signed elsewhere. "
                           "Run the gate again.")
     if approval.candidate_id != candidate_id:

@@ -6,7 +6,10 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS
+from dagster_project.customers.night import NightInputs
+from dagster_project.ingest.expected import DueDelivery
 from dagster_project.publish.assets import CANDIDATE
+from dagster_project.quality.arrivals import due_tonight
 from dagster_project.quality.gate import (
     Bounds,
     GateReport,
@@ -73,6 +76,7 @@ def audit(session: RunSession) -> GateReport:
             permitted_texts=settings.gate.permitted_columns,
         ),
         refused_files=tuple(session.refused_of_night(inputs).items()),
+        due_deliveries=_due_deliveries(session, inputs),
         is_replay=inputs.replay_of_publication_id is not None,
         memory_limit=stores.limits.memory, threads=stores.limits.threads,
     )
@@ -80,6 +84,19 @@ def audit(session: RunSession) -> GateReport:
     session.results = pd.DataFrame(report.rows())
     session.is_refused = not report.is_approved
     return report
+
+
+def _due_deliveries(session: RunSession, inputs: NightInputs) -> list[DueDelivery]:
+    """What the night asks for; nothing of a replay, whose deliveries were judged in its night."""
+    if inputs.replay_of_publication_id is not None:
+        return []
+    published = []
+    if session.engine.has("publication"):
+        frame = session.engine.read_current(
+            "publication", "select distinct as_of_date from crm.publication")
+        published = list(pd.to_datetime(frame["as_of_date"]).dt.date)
+    return due_tonight(session.home, session.home.stores, inputs.as_of_date,
+                       inputs.known_load_seq, published)
 
 
 def _previous_load_seq(session: RunSession) -> int:

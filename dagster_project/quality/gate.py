@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from dagster_project.engine.audit_connection import open_audit
 from dagster_project.engine.table import Column, Table
+from dagster_project.ingest.expected import DueDelivery
 from dagster_project.publish.tables import RUN_TABLES
 from dagster_project.quality.approval import (
     APPROVAL_FILE,
@@ -69,6 +70,24 @@ REFUSED_FILES = Table(
     (
         Column("file_name", "VARCHAR", "Path of the file below landing/.", True),
         Column("reason", "VARCHAR", "Why, and what to do.", True),
+    ),
+)
+DUE_DELIVERIES = Table(
+    "due_deliveries",
+    "One delivery that the night asks for, beside what came.",
+    (
+        Column("source", "VARCHAR", "Source of sources.yaml.", True),
+        Column("due_date", "DATE", "Date of the delivery.", True),
+        Column("severity", "VARCHAR", "error or warning, as the source states it.", True),
+        Column("expected_files_n", "INTEGER", "Files that are expected at least.", True),
+        Column("expected_rows_n", "BIGINT", "Rows that are expected at least; 0: not asked.",
+               True),
+        Column("files_n", "INTEGER", "Files that came.", True),
+        Column("rows_n", "BIGINT", "Rows that came.", True),
+        Column("expected", "VARCHAR", "What is expected, in words.", True),
+        Column("came", "VARCHAR", "What came, in words.", True),
+        Column("missing_since", "DATE", "First due date without a delivery; NULL: some came."),
+        Column("last_came", "DATE", "Date of the last delivery; NULL: there was none."),
     ),
 )
 PERMITTED_TEXTS = Table(
@@ -182,6 +201,7 @@ def audit_candidate(
     secret: bytes,
     bounds: Bounds = Bounds(),
     refused_files: Sequence[tuple[str, str]] = (),
+    due_deliveries: Sequence[DueDelivery] = (),
     is_replay: bool = False,
     memory_limit: str | None = None,
     threads: int | None = None,
@@ -198,6 +218,7 @@ def audit_candidate(
         secret: of the home; signs the approval.
         bounds: of the home.
         refused_files: (name, reason) of files of this night that were refused whole.
+        due_deliveries: that the night asks for.
         is_replay: the candidate is an earlier publication made again; its file holds no other.
         memory_limit: of the engine, for example "2GB"; None: its default.
         threads: of the engine; None: its default.
@@ -217,7 +238,7 @@ def audit_candidate(
     with open_audit(
         candidate, raw, after_load_seq=after_load_seq, known_load_seq=known_load_seq,
         facts=audit_facts(candidate_id, known_load_seq, bounds, refused_files,
-                          is_replay=is_replay),
+                          due_deliveries=due_deliveries, is_replay=is_replay),
         memory_limit=memory_limit, threads=threads,
     ) as audit:
         fingerprints = audit.fingerprints(without=RUN_TABLE_NAMES)
@@ -234,7 +255,8 @@ def audit_candidate(
 
 def audit_facts(
     candidate_id: str, known_load_seq: int, bounds: Bounds,
-    refused_files: Sequence[tuple[str, str]], *, is_replay: bool = False,
+    refused_files: Sequence[tuple[str, str]], *,
+    due_deliveries: Sequence[DueDelivery] = (), is_replay: bool = False,
 ) -> list[tuple[Table, Sequence[tuple[Any, ...]]]]:
     """The small tables of `night` that the invariants compare with."""
     return [
@@ -243,5 +265,6 @@ def audit_facts(
         (AUDIT_SOURCE_BOUNDS, list(bounds.rejected_share_of)),
         (AUDIT_EXPECTED, [(candidate_id, known_load_seq, is_replay)]),
         (REFUSED_FILES, list(refused_files)),
+        (DUE_DELIVERIES, [astuple(one) for one in due_deliveries]),
         (PERMITTED_TEXTS, list(bounds.permitted_texts)),
     ]

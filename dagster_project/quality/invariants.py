@@ -24,7 +24,8 @@ from dagster_project.quality.words import error_words, example_of, finding, no_a
 
 _HEADER = re.compile(r"\A/\*(.*?)\*/\s*(.+?);?\s*\Z", re.S)
 _REQUIRED_KEYS = frozenset({"table", "severity", "says", "why", "action"})
-_KEYS = _REQUIRED_KEYS | {"shown", "for_each"}
+_KEYS = _REQUIRED_KEYS | {"shown", "for_each", "examples"}
+_MOST_EXAMPLES = 20
 _COVERAGE = "__coverage"
 
 
@@ -39,6 +40,7 @@ class Invariant:
         shown: columns of the example that need no mask: names of sources, files, segments.
         is_for_each_composite: the select is repeated for every composite of customer_scores;
             `{composite}` is its name, `{contributions}` the sum of its parts in ten-thousandths.
+        examples: rows that the message shows at most.
     """
 
     check: Check
@@ -46,6 +48,7 @@ class Invariant:
     query: str
     shown: tuple[str, ...] = ()
     is_for_each_composite: bool = False
+    examples: int = 1
 
 
 def load_invariants(folder: Path) -> tuple[Invariant, ...]:
@@ -74,16 +77,17 @@ def run_invariant(audit: AuditConnection, invariant: Invariant, candidate_id: st
                 return not_evaluated(check, candidate_id, no_answer(
                     check, f"no composite found, no column ends in {_COVERAGE}"))
         joined = "\nunion all\n".join(f"select * from (\n{query}\n) as part" for query in queries)
-        failing_n, row = audit.offending(joined)
+        failing_n, rows = audit.offending(joined, invariant.examples)
     # Any error of the engine means the same: nobody knows.
     except Exception as error:  # noqa: BLE001
         return not_evaluated(check, candidate_id, no_answer(check, error_words(error)),
                              max(len(queries), 1))
-    if row is None:
+    if not rows:
         return passed(check, candidate_id, len(queries))
     what = f"{failing_n:,} {invariant.says}"
     return failed(check, candidate_id, failing_n,
-                  finding(check, what, example_of(row, invariant.shown)), len(queries))
+                  finding(check, what, "; ".join(example_of(row, invariant.shown)
+                                                 for row in rows)), len(queries))
 
 
 def _invariant(path: Path) -> Invariant:
@@ -103,9 +107,12 @@ def _invariant(path: Path) -> Invariant:
     shown = header.get("shown", [])
     if not isinstance(shown, list):
         raise DeclarationError(f"{where}: shown must be a list of columns")
+    examples = header.get("examples", 1)
+    if not isinstance(examples, int) or not 1 <= examples <= _MOST_EXAMPLES:
+        raise DeclarationError(f"{where}: examples must be a number from 1 to {_MOST_EXAMPLES}")
     check = check_of({**header, "name": path.stem}, str(header["table"]), where)
     return Invariant(check, " ".join(str(header["says"]).split()), match.group(2), tuple(shown),
-                     for_each == "composite")
+                     for_each == "composite", examples)
 
 
 def _per_composite(query: str, columns: list[str]) -> list[str]:

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from dagster_project.engine.audit_connection import open_audit
+from dagster_project.ingest.expected import DueDelivery
 from dagster_project.ingest.tables import LEDGER_TABLES, RAW_TABLES
 from dagster_project.publish.tables import (
     CURRENT_TABLES,
@@ -299,6 +300,7 @@ class Night:
     declarations: Declarations
     bounds: Bounds = field(default_factory=Bounds)
     refused_files: tuple[tuple[str, str], ...] = ()
+    due_deliveries: tuple[DueDelivery, ...] = ()
     known_load_seq: int = 5
 
     def in_candidate(self, *statements: str) -> None:
@@ -314,7 +316,7 @@ class Night:
         arguments: dict[str, Any] = {
             "candidate_id": CANDIDATE_ID, "expectations": EXPECTATIONS, "after_load_seq": 1,
             "known_load_seq": self.known_load_seq, "secret": SECRET, "bounds": self.bounds,
-            "refused_files": self.refused_files,
+            "refused_files": self.refused_files, "due_deliveries": self.due_deliveries,
         }
         return audit_candidate(self.candidate, self.raw, **{**arguments, **changes})
 
@@ -322,7 +324,8 @@ class Night:
         """Run one check of the declarations."""
         with open_audit(
             self.candidate, self.raw, after_load_seq=1, known_load_seq=self.known_load_seq,
-            facts=audit_facts(CANDIDATE_ID, self.known_load_seq, self.bounds, self.refused_files),
+            facts=audit_facts(CANDIDATE_ID, self.known_load_seq, self.bounds, self.refused_files,
+                              due_deliveries=self.due_deliveries),
         ) as audit:
             for invariant in self.declarations.invariants:
                 if invariant.check.name == name:

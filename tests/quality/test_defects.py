@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
+from dagster_project.ingest.expected import Delivered, Expected, due_deliveries
 from dagster_project.quality.gate import Declarations, GateReport
 from tests.quality.conftest import CANDIDATE_ID, Night
 
@@ -341,7 +344,8 @@ RAW_DEFECTS: dict[str, tuple[str, ...]] = {
         "insert into rejected_rows select rejected_rows.* replace (row_no + i as row_no) "
         "from rejected_rows, range(1, 6) as numbers(i)",),
 }
-OTHER_DEFECTS = frozenset({"no_file_refused"})
+OTHER_DEFECTS = frozenset({"no_file_refused", "expected_deliveries_came",
+                           "optional_deliveries_came"})
 # Warnings are shown and published, and stop nothing.
 WARNINGS = frozenset({
     "customers_birth_year_plausible", "customer_rows_birth_year_plausible",
@@ -405,6 +409,24 @@ def test_refused_file_is_named(night: Night) -> None:
     result = night.check("no_file_refused")
     assert result.stops
     assert "orders/2026-03-31.csv" in result.message and "no column order_id" in result.message
+
+
+@pytest.mark.parametrize(("severity", "check", "other"), [
+    ("error", "expected_deliveries_came", "optional_deliveries_came"),
+    ("warning", "optional_deliveries_came", "expected_deliveries_came"),
+])
+def test_missing_delivery_is_named(night: Night, severity: Literal["error", "warning"],
+                                   check: str, other: str) -> None:
+    """Each source, what was expected, what came, since when, and what to do."""
+    expected = {name: Expected(severity=severity) for name in ("poll", "shop")}
+    came = {"shop": {date(2026, 3, 30): Delivered(1, 5)}}
+    night.due_deliveries = tuple(due_deliveries(expected, came, date(2026, 3, 31), []))
+    result = night.check(check)
+    assert (result.outcome, result.failing_n, result.stops) == ("failed", 2, severity == "error")
+    assert ("source = poll, due_date = 2026-03-31, expected = 1 file, came = nothing, "
+            "missing_since = 2026-03-31, last_came = NULL; source = shop, ") in result.message
+    assert "last_came = 2026-03-30" in result.message and "not_on" in result.message
+    assert night.check(other).outcome == "passed"
 
 
 def test_defect_stops_the_whole_gate(night: Night) -> None:

@@ -1,0 +1,1 @@
+"""How a home fares on its machine: disk, versions, rights. The night itself is elsewhere."""
