@@ -1,5 +1,6 @@
 """The home as a Dagster resource: one writer for a whole run, and its record afterwards."""
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -11,12 +12,17 @@ import dagster as dg
 import pandas as pd
 from pydantic import PrivateAttr
 
+from dagster_project.automation.lost_runs import tell_lost_runs, words_of
 from dagster_project.automation.retention import prune_history
 from dagster_project.configuration import Configuration
 from dagster_project.customers.night import NightInputs, NightMismatch, require_night
 from dagster_project.customers.tables import NIGHT_INPUTS
 from dagster_project.engine.embedded import EmbeddedEngine
+from dagster_project.engine.failures import ResourceLimit, StoreUnreadable
+from dagster_project.engine.run_marks import RunMark, mark_run
 from dagster_project.engine.status import write_status
+from dagster_project.engine.table import Table
+from dagster_project.engine.whole_stores import require_known_loads
 from dagster_project.engine.writer_lock import writer_lock
 from dagster_project.operation.disk import delete_leftovers, require_disk
 from dagster_project.quality.approval import NotApproved
@@ -72,14 +78,18 @@ class RunSession:
 
     def night_inputs(self) -> pd.DataFrame | None:
         """The row of night_inputs of the build; None if the build holds no night."""
+        return self.build_table(NIGHT_INPUTS)
+
+    def build_table(self, table: Table) -> pd.DataFrame | None:
+        """A small table of schema `night` of the build; None if the build has none."""
         if not self.engine.has("build"):
             return None
         found = self.engine.read_current(
             "build", "select count(*) as n from duckdb_tables() where schema_name = 'night' "
-                     f"and table_name = '{NIGHT_INPUTS.name}'")
+                     "and table_name = ?", [table.name])
         if not found["n"].iloc[0]:
             return None
-        return self.engine.read_current("build", f"select * from night.{NIGHT_INPUTS.name}")
+        return self.engine.read_current("build", f"select * from night.{table.name}")
 
     def configuration_of(self, config_hash: str) -> Configuration:
         """The configuration of the night: the home's, or for a replay the one published then."""
@@ -118,13 +128,24 @@ class HomeResource(dg.ConfigurableResource):
                 context.log.info(words)
             sys.stderr.write(words + "\n")
 
-        with writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
-                         wait_seconds=home.settings.lock_wait_seconds, tell=tell):
-            require_disk(home)
-            engine = EmbeddedEngine(home.stores, home.secret)
-            self._session = RunSession(
-                home, engine, run_id, job_name,
-                date.fromisoformat(partition) if partition else None, _utc_now())
+        as_of_date = date.fromisoformat(partition) if partition else None
+        mark = RunMark(run_id, job_name, as_of_date, os.getpid(), _utc_now())
+        with (
+            mark_run(home.run_marks, mark),
+            writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
+                        wait_seconds=home.settings.lock_wait_seconds, tell=tell),
+        ):
+            for words in words_of(tell_lost_runs(home, context.instance)):
+                tell(words)
+            try:
+                require_disk(home)
+                engine = EmbeddedEngine(home.stores, home.secret)
+                require_known_loads(home.stores, engine.last_load_seq())
+            except Exception as error:
+                # Also a run that cannot begin is told of.
+                _keep_record(context, home, mark.row("failed", str(error), _utc_now()))
+                raise
+            self._session = RunSession(home, engine, run_id, job_name, as_of_date, _utc_now())
             try:
                 yield self
             finally:
@@ -163,9 +184,22 @@ def _write_record(context: dg.InitResourceContext, session: RunSession) -> None:
     else:
         outcome = "failed" if failures else "ended without publishing"
         message = "\n".join(failures)
-    write_status(session.home.stores, session.record(message, outcome, _utc_now()),
-                 session.results, session.refused_files,
-                 session.home.settings.gate.permitted_columns)
+    _keep_record(context, session.home, session.record(message, outcome, _utc_now()),
+                 session.results, session.refused_files)
+
+
+def _keep_record(context: dg.InitResourceContext, home: Home, record: dict[str, object],
+                 results: pd.DataFrame | None = None,
+                 refused_files: dict[str, str] | None = None) -> None:
+    """Write the status; where that cannot be done, what was published stands all the same."""
+    try:
+        write_status(home.stores, record, results, refused_files,
+                     home.settings.gate.permitted_columns)
+    except (StoreUnreadable, ResourceLimit, OSError) as error:
+        words = f"{home.stores.status} could not be replaced: {error}"
+        if context.log:
+            context.log.error(words)
+        sys.stderr.write(words + "\n")
 
 
 def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:

@@ -142,6 +142,11 @@ class Home:
         return self.state / "writer.lock"
 
     @property
+    def run_marks(self) -> Path:
+        """Folder with a mark of each run that lives or was lost."""
+        return self.state / "runs"
+
+    @property
     def hash_memory(self) -> Path:
         """Content hashes of landing files seen before."""
         return self.state / "landing_hashes.json"

@@ -1,10 +1,12 @@
-"""The sensor that tells of failed runs."""
+"""The sensors that fail lost runs and tell of failed ones."""
 
 import dagster as dg
 
 from dagster_project.automation.jobs import JOBS
+from dagster_project.automation.lost_runs import fail_lost_runs
 from dagster_project.automation.messages import failure_message
 from dagster_project.resources import PARTITION_TAG, failure_texts
+from dagster_project.settings import home_from_environment
 
 
 @dg.run_failure_sensor(
@@ -20,4 +22,16 @@ def failure_sensor(context: dg.RunFailureSensorContext) -> None:
         failure_texts(context.instance, run.run_id)))
 
 
-SENSORS = [failure_sensor]
+@dg.sensor(
+    name="lost_runs_sensor", minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Fails runs whose process is gone, so that no night waits for them.",
+)
+def lost_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Fail the runs that a crash of everything left behind; asks for no run."""
+    failed = fail_lost_runs(home_from_environment(), context.instance)
+    return dg.SkipReason(f"failed lost runs: {', '.join(failed)}" if failed
+                         else "no run was lost")
+
+
+SENSORS = [failure_sensor, lost_runs_sensor]

@@ -9,12 +9,14 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
 from dagster_project.customers.dbt_project import dbt_executable, manifest_path
 from dagster_project.customers.merging import Tokens
+from dagster_project.customers.model_tests import MODEL_TESTS, failure_of_models, model_tests
 from dagster_project.customers.night import (
     NightInputs,
     choose_inputs,
@@ -24,6 +26,7 @@ from dagster_project.customers.night import (
 )
 from dagster_project.customers.preparation import night_frames
 from dagster_project.customers.tables import NIGHT_TABLES
+from dagster_project.engine.whole_stores import begin_build
 from dagster_project.ingest.assets import column_schema
 from dagster_project.ingest.tables import RAW_TABLES
 from dagster_project.publish.tables import CONTACTS_NOT_MERGED
@@ -67,6 +70,10 @@ def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
     frames = night_frames(session.engine, configuration, tokens, inputs)
     not_merged = frames[CONTACTS_NOT_MERGED]
     session.candidate_id = inputs.candidate_id
+    aside = begin_build(session.home.stores)
+    if aside is not None:
+        context.log.warning(f"the build could not be opened; it is set aside as {aside}, and "
+                            f"made anew")
     if len(not_merged):
         context.log.warning(
             f"{len(not_merged)} contacts and ids join nobody, because too many customers "
@@ -148,8 +155,19 @@ def build_customers(context: dg.AssetExecutionContext, dbt: DbtCliResource,
     set_environment(dbt_environment(
         stores.build, stores.raw, stores.limits.memory, stores.limits.threads,
         stores.limits.spill_folder, target))
-    yield from dbt.cli(dbt_arguments(configuration.dbt_vars()), context=context,
-                       target_path=target).stream()
+    # The results of an earlier night are no evidence of this one.
+    (target / "run_results.json").unlink(missing_ok=True)
+    called = dbt.cli(dbt_arguments(configuration.dbt_vars()), context=context,
+                     target_path=target)
+    try:
+        yield from called.stream()
+    except DagsterDbtCliRuntimeError as error:
+        raise dg.Failure(
+            description=failure_of_models(target, str(error), stores.limits.memory,
+                                          (stores.state, stores.limits.spill_folder)),
+            allow_retries=False) from error
+    session.engine.replace_cells("build", MODEL_TESTS, "night", model_tests(
+        manifest_path(), target))
 
 
 class InstalledDbt(DbtCliResource):

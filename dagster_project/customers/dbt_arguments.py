@@ -1,4 +1,4 @@
-"""How dbt is called for a night: arguments and environment. Pure; who calls is not known here.
+"""How dbt is called for a night: arguments and environment. Who calls is not known here.
 
 The configuration travels as one canonical JSON, so that dbt parses anew only when it changes.
 Date and knowledge travel in `night.night_inputs`.
@@ -7,6 +7,7 @@ Date and knowledge travel in `night.night_inputs`.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,8 @@ def dbt_environment(
         target_path: dbt's own files (manifest, run results, log): private, they quote values.
     """
     return {
+        # dbt ends itself when the process that started it is gone.
+        "CRM_STARTED_BY": str(os.getpid()),
         "CRM_BUILD_PATH": str(build_path),
         "CRM_RAW_PATH": str(raw_path),
         "CRM_MEMORY_LIMIT": memory_limit,

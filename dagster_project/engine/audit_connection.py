@@ -31,6 +31,7 @@ import sqlalchemy.dialects
 from duckdb_engine import ConnectionWrapper, CursorWrapper, Dialect
 from sqlalchemy.engine.interfaces import ReflectedColumn
 
+from dagster_project.engine.failures import damage_in_words
 from dagster_project.engine.personal_text import make_text_macros
 from dagster_project.engine.table import Table
 from dagster_project.ingest.tables import (
@@ -176,10 +177,12 @@ def open_audit(
 
     Raises:
         FileNotFoundError: a file is missing.
+        StoreDamaged: a file is damaged.
     """
     for path in (candidate, raw):
         _must_exist(path)
     with (
+        damage_in_words(candidate, raw),
         tempfile.TemporaryDirectory(prefix=".audit-", dir=candidate.parent) as spill,
         _memory(spill, memory_limit, threads) as connection,
     ):
@@ -224,7 +227,7 @@ def fingerprints_of(candidate: Path, without: Collection[str] = (),
         has rows_n and hash_sum None and the hash of its definition.
     """
     _must_exist(candidate)
-    with duckdb.connect(":memory:") as connection:
+    with damage_in_words(candidate), duckdb.connect(":memory:") as connection:
         _attach(connection, candidate, "candidate")
         return _fingerprints(connection, frozenset(without), frozenset(without_columns))
 
@@ -244,8 +247,12 @@ def history_fingerprint(publication: Path, publication_id: int,
         {"rows_n": 3, "hash_sum": "123"}; no rows where they fell out of history.
     """
     _must_exist(publication)
-    with duckdb.connect(str(publication), read_only=True) as connection:
-        names = ", ".join(name for name in table.column_names if name not in without_columns)
+    with (
+        damage_in_words(publication),
+        duckdb.connect(str(publication), read_only=True) as connection,
+    ):
+        names = ", ".join(name for name in table.column_names
+                          if name not in without_columns)
         row = connection.execute(
             f"select count(*), coalesce(sum(hash({names})), 0)::varchar "
             f"from {table.name} where publication_id = ?", [publication_id]

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from dagster_project.engine.failures import is_of_the_machine
 from dagster_project.ingest.landing import FileRefused
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -123,6 +124,8 @@ def _refusing(name: str, kind: str) -> Iterator[None]:
     except UnicodeError:
         raise
     except CONTAINER_ERRORS as error:
+        if is_of_the_machine(error):
+            raise
         what = "" if kind == "plain" else f" as {kind}"
         raise FileRefused(f"landing/{name}: cannot be read{what}: {error}; deliver the file "
                           f"again, whole") from error

@@ -23,6 +23,7 @@ from dagster_project.engine.reading import first_rows, look
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores, identifier, make_tables
 from dagster_project.engine.table import Table
+from dagster_project.engine.whole_stores import require_both_or_none
 from dagster_project.ingest.landing import FileRefused
 from dagster_project.ingest.reading_rules import Look, ReadRules
 
@@ -41,11 +42,13 @@ class EmbeddedEngine:
 
         Raises:
             WrongSecret: the home was made with another secret.
+            StoresApart: raw or vault is missing, and the other is there.
         """
         self.stores = stores
         self._secret = secret
         stores.state.mkdir(parents=True, exist_ok=True)
         stores.warehouse.mkdir(parents=True, exist_ok=True)
+        require_both_or_none(stores)
         with stores.open(None, raw=(stores.raw, "READ_WRITE"),
                          vault=(stores.vault, "READ_WRITE")) as connection:
             prepare_stores(connection)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import duckdb
 import pandas as pd
 
+from dagster_project.engine.failures import full_disk_in_words
 from dagster_project.engine.held_labels import (
     add_missing_columns,
     fold_history,
@@ -111,7 +112,8 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
     shutil.rmtree(target.parent, ignore_errors=True)
     target.parent.mkdir(parents=True)
     if stores.publication.exists() and content.replayed is None:
-        shutil.copyfile(stores.publication, target)
+        with full_disk_in_words(stores.state):
+            shutil.copyfile(stores.publication, target)
     with stores.open(None, build=(stores.build, "READ_ONLY"), raw=(stores.raw, "READ_ONLY"),
                      vault=(stores.vault, "READ_ONLY")) as connection:
         connection.execute(f"attach {literal(str(target))} as candidate "
@@ -451,11 +453,19 @@ def record_results(stores: Stores, candidate_file: Path, results: pd.DataFrame,
         connection.execute("checkpoint")
 
 
-def switch(stores: Stores, candidate_file: Path, *, keep: int) -> None:
+def switch(stores: Stores, candidate_file: Path, *, keep: int,
+           verify: Callable[[Path], None] = lambda copy: None) -> None:
     """Make the candidate the publication: one atomic rename; open readers keep their snapshot.
+
+    Args:
+        stores: of the home.
+        candidate_file: what is to be published.
+        keep: earlier publications that are kept.
+        verify: raises unless the copy that readers will have holds what was approved.
 
     Raises:
         PublicationInUse: a write-ahead file lies beside the candidate or the publication.
+        ResourceLimit: the disk is full.
     """
     for file in (candidate_file, stores.publication):
         leftover = file.with_name(file.name + ".wal")
@@ -467,8 +477,16 @@ def switch(stores: Stores, candidate_file: Path, *, keep: int) -> None:
     stores.warehouse.mkdir(parents=True, exist_ok=True)
     _keep_publication(stores, keep)
     incoming = stores.warehouse / ".incoming.duckdb"
-    shutil.copyfile(candidate_file, incoming)
-    sync(incoming)
+    # One that a killed run left may be read-only already.
+    incoming.unlink(missing_ok=True)
+    with full_disk_in_words(stores.warehouse):
+        shutil.copyfile(candidate_file, incoming)
+        sync(incoming)
+    try:
+        verify(incoming)
+    except Exception:
+        incoming.unlink()
+        raise
     incoming.chmod(0o444)
     os.replace(incoming, stores.publication)
     sync(stores.warehouse)

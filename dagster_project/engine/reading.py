@@ -8,7 +8,6 @@ names. Types are declared, never sniffed.
 
 from __future__ import annotations
 
-import errno
 import mmap
 import shutil
 import tempfile
@@ -45,6 +44,7 @@ from dagster_project.engine.encodings import (
     is_utf8,
     to_utf8,
 )
+from dagster_project.engine.failures import is_of_the_machine
 from dagster_project.engine.interface import LoadRequest
 from dagster_project.engine.json_rows import (
     columns_of_objects,
@@ -511,7 +511,7 @@ def _refusing(name: str, what: str) -> Iterator[None]:
     try:
         yield
     except (duckdb.Error, OSError, UnicodeError) as error:
-        if isinstance(error, NOT_OF_THE_FILE) or getattr(error, "errno", 0) == errno.ENOSPC:
+        if isinstance(error, NOT_OF_THE_FILE) or is_of_the_machine(error):
             raise
         words = (str(error).splitlines() or [type(error).__name__])[0][:300]
         raise FileRefused(f"landing/{name}: cannot be read as {what}: {words}; deliver the file "

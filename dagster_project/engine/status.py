@@ -9,15 +9,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from dagster_project.engine.failures import (
+    StoreDamaged,
+    StoreUnreadable,
+    damage_in_words,
+    unreadable,
+)
 from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.publication import STORAGE_VERSION
 from dagster_project.engine.quarantine import shown_rejected_rows
-from dagster_project.engine.stores import Stores, StoreUnreadable, identifier, literal, make_tables
+from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.engine.table import Column, Table
+from dagster_project.engine.whole_stores import set_aside, wal_of
 from dagster_project.ingest.tables import (
     LOAD_INPUTS,
     LOAD_LEDGER,
@@ -66,26 +74,51 @@ def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame |
         results: rows of quality_results of this run's gate; None: it did not get that far.
         refused: name -> reason of files that could not be read; None: this run did not look.
         permitted_texts: (table, column) whose numbers only look like telephone numbers.
+
+    Raises:
+        StoreUnreadable: another program holds the status for writing.
+        ResourceLimit: memory or disk do not suffice.
     """
+    damaged: set[Path] = set()
+    while True:
+        try:
+            with damage_in_words(stores.status, stores.raw, stores.build):
+                _write(stores, run, results, refused, permitted_texts, frozenset(damaged))
+            return
+        except StoreDamaged as error:
+            # A status comes out of every run, also of one that found a store damaged.
+            if error.path in damaged:
+                raise
+            damaged.add(error.path)
+            if error.path == stores.status:
+                set_aside(stores.status)
+
+
+def _write(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame | None,
+           refused: Mapping[str, str] | None, permitted_texts: Collection[tuple[str, str]],
+           damaged: Collection[Path]) -> None:
+    """Make the status anew beside the old one, then rename it; `damaged` stores are not asked."""
     target = stores.warehouse / ".incoming-status.duckdb"
-    target.unlink(missing_ok=True)
+    for leftover in (target, wal_of(target)):
+        leftover.unlink(missing_ok=True)
     with stores.open(None) as connection:
         connection.execute(f"attach {literal(str(target))} as status "
                            f"(storage_version '{STORAGE_VERSION}')")
         make_tables(connection, "status.main", STATUS_TABLES)
         _attach(connection, stores.status, "old")
-        _attach(connection, stores.raw, "raw")
-        try:
-            _attach(connection, stores.build, "build")
-        except StoreUnreadable:
-            # The build is disposable, and a status must come out of every run.
-            pass
+        has_raw = stores.raw not in damaged and _attach_if_free(connection, stores.raw, "raw")
+        if stores.build not in damaged:
+            _attach_if_free(connection, stores.build, "build")
         for table in (LOAD_LEDGER, LOAD_INPUTS, REPEATED_FILES):
-            _copy(connection, table, "raw.main")
-        if stores.raw.exists():
+            _copy(connection, table, "raw.main" if has_raw else "old.main")
+        if has_raw:
             connection.execute(f"insert into status.main.{REJECTED_ROWS_SHOWN.name} "
                                f"{shown_rejected_rows('raw.main')}")
-        _copy(connection, HELD_ROWS, "build.marts")
+        else:
+            _copy(connection, REJECTED_ROWS_SHOWN, "old.main")
+        # A night that broke off early has a build without them.
+        if not _copy(connection, HELD_ROWS, "build.marts"):
+            _copy(connection, HELD_ROWS, "old.main")
         _copy(connection, PIPELINE_RUNS, "old.main",
               f"where run_id <> {literal(run['run_id'])} "
               f"order by started_at desc limit {KEPT_RUNS}")
@@ -111,24 +144,38 @@ def write_status(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame |
     os.replace(target, stores.status)
 
 
-def _attach(connection: Any, path: Any, alias: str) -> None:
+def _attach(connection: Any, path: Path, alias: str) -> None:
     """Attach what is there; the tables of a store that is missing stay empty."""
     if not path.exists():
         return
     try:
         connection.execute(f"attach {literal(str(path))} as {alias} (read_only)")
     except Exception as error:
-        raise StoreUnreadable(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
+        raise unreadable(path, error) from error
 
 
-def _copy(connection: Any, table: Table, origin: str, rest: str = "") -> None:
+def _attach_if_free(connection: Any, path: Path, alias: str) -> bool:
+    """Whether a store is there and no other program holds it."""
+    try:
+        _attach(connection, path, alias)
+    except StoreDamaged:
+        raise
+    except StoreUnreadable:
+        return False
+    return path.exists()
+
+
+def _copy(connection: Any, table: Table, origin: str, rest: str = "") -> bool:
+    """Copy the rows of a table of a store; whether it has the table."""
     database, schema = origin.split(".")
     found = connection.execute(
         "select count(*) from duckdb_columns() "
         "where database_name = ? and schema_name = ? and table_name = ?",
         [database, schema, table.name],
     ).fetchone()
-    if found and found[0]:
+    has_table = bool(found and found[0])
+    if has_table:
         columns = ", ".join(identifier(column.name) for column in table.columns)
         connection.execute(f"insert into status.main.{table.name} ({columns}) "
                            f"select {columns} from {origin}.{table.name} {rest}")
+    return has_table

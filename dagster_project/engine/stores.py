@@ -13,15 +13,14 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.engine.failures import StoreUnreadable, in_words, unreadable
 from dagster_project.engine.table import Table
+
+__all__ = ["Limits", "StoreUnreadable", "Stores", "identifier", "literal", "make_tables"]
 
 IN_MEMORY = Path(":memory:")
 # What the engine raises where a file opens and its content is not what was asked for.
 EngineError = duckdb.Error
-
-
-class StoreUnreadable(Exception):
-    """A file of the home that cannot be opened: which, why, what to do."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +113,13 @@ class Stores:
             **attached: alias -> (path, "READ_ONLY" or "READ_WRITE").
 
         Raises:
-            StoreUnreadable: a file cannot be opened.
+            StoreUnreadable: a file cannot be opened, or is damaged where the block reads it.
+            ResourceLimit: memory or disk do not suffice for what the block does.
         """
         try:
             connection = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
         except duckdb.Error as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         try:
             self._configure(connection)
             for alias, (other, mode) in attached.items():
@@ -127,8 +127,17 @@ class Stores:
                 try:
                     connection.execute(f"attach {literal(str(other))} as {alias} {options}")
                 except duckdb.Error as error:
-                    raise _unreadable(other, error) from error
+                    raise unreadable(other, error) from error
             yield connection
+        except duckdb.Error as error:
+            connection.close()
+            files = [file for file in (path, *(other for other, _ in attached.values()))
+                     if file is not None and file != IN_MEMORY]
+            words = in_words(error, files, self.limits.memory,
+                             (self.state, self.warehouse, self.limits.spill_folder))
+            if words is None:
+                raise
+            raise words from error
         finally:
             connection.close()
 
@@ -176,10 +185,3 @@ def make_tables(connection: duckdb.DuckDBPyConnection, schema: str,
     """Create those of `tables` that `schema` does not have yet."""
     for table in tables:
         connection.execute(table.ddl(schema))
-
-
-def _unreadable(path: Path | None, error: Exception) -> StoreUnreadable:
-    return StoreUnreadable(
-        f"{path} cannot be opened: {str(error).splitlines()[0]}. If another program holds it, "
-        f"close it there; if the file is damaged, restore it from a backup."
-    )

@@ -12,6 +12,7 @@ from dagster_project.changes.previous import previous_night
 from dagster_project.configuration import Configuration
 from dagster_project.customers.identities import key_changes
 from dagster_project.customers.merging import Tokens, merges_of
+from dagster_project.customers.model_tests import MODEL_TESTS, require_tested
 from dagster_project.customers.night import NightInputs
 from dagster_project.engine.audit_connection import (
     ENGINE_VERSION,
@@ -43,12 +44,8 @@ from dagster_project.publish.tables import (
     HISTORY_TABLES,
     RUN_TABLES,
 )
-from dagster_project.quality.approval import (
-    APPROVAL_FILE,
-    read_approval,
-    suite_hash,
-    verify_approval,
-)
+from dagster_project.quality.approval import APPROVAL_FILE, read_approval, verify_approval
+from dagster_project.quality.gate import load_declarations
 from dagster_project.resources import HomeResource, RunSession, require_inputs, told_in_words
 from dagster_project.scoring.score import score_columns
 from dagster_project.settings import EXPECTATIONS
@@ -80,6 +77,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
     """The file that is to be published, beside the last publication. Not published yet."""
     session = home.session
     inputs = require_inputs(session)
+    require_tested(session.build_table(MODEL_TESTS))
     configuration = session.configuration_of(inputs.config_hash)
     path = stage_publication(session.home.stores, CandidateContent(
         night=inputs.to_frame().iloc[0].to_dict() | {
@@ -178,19 +176,21 @@ def publish_candidate(context: dg.AssetExecutionContext,
     inputs = require_inputs(session)
     stores = session.home.stores
     path = stores.candidate(inputs.candidate_id)
-    verify(session, inputs)
+    verify(session, inputs, path)
     publication_id = _publication_id(session, inputs)
     record_results(stores, path, _results(session, path.parent, inputs), {
         **session.record("", "published", _utc_now()), "candidate_id": inputs.candidate_id,
         "publication_id": publication_id})
-    # What was written since the approval must not have touched what was approved.
-    verify(session, inputs)
     if inputs.replay_of_publication_id:
+        verify(session, inputs, path)
         session.replay_words = _finish_replay(session, path, inputs)
         context.log.info(session.replay_words)
     else:
         _require_successor(session, inputs)
-        switch(stores, path, keep=session.home.settings.keep_publications)
+        # What was written since the approval, or in copying, must not have touched what was
+        # approved: the copy that readers will have is judged, not the file it was made of.
+        switch(stores, path, keep=session.home.settings.keep_publications,
+               verify=lambda copy: verify(session, inputs, copy))
         keep_approval(stores, path.with_name(APPROVAL_FILE), publication_id)
     session.publication_id = publication_id
     with stores.open(path, read_only=True) as connection:
@@ -291,17 +291,18 @@ def _changes_again(session: RunSession, path: Path, inputs: NightInputs,
     return ([name] if then != now else []), f", and so are its {now['rows_n']} of {name}"
 
 
-def verify(session: RunSession, inputs: NightInputs) -> None:
-    """Raise unless the candidate has a complete, passing approval for exactly its content."""
-    stores = session.home.stores
-    path = stores.candidate(inputs.candidate_id)
+def verify(session: RunSession, inputs: NightInputs, file: Path) -> None:
+    """Raise unless the candidate has a complete, passing approval for exactly what `file` holds."""
+    declarations = load_declarations(EXPECTATIONS)
     fingerprints = fingerprints_of(
-        path, without=frozenset(table.name for table in RUN_TABLES))
+        file, without=frozenset(table.name for table in RUN_TABLES))
     with told_in_words():
         verify_approval(
-            read_approval(path.parent), secret=session.home.secret,
-            suite=suite_hash(EXPECTATIONS), candidate_id=inputs.candidate_id,
-            fingerprints=fingerprints, engine_version=ENGINE_VERSION)
+            read_approval(session.home.stores.candidate(inputs.candidate_id).parent),
+            secret=session.home.secret, suite=declarations.suite_hash,
+            checks=[check.name for check in declarations.checks],
+            candidate_id=inputs.candidate_id, fingerprints=fingerprints,
+            engine_version=ENGINE_VERSION)
 
 
 def _publication_id(session: RunSession, inputs: NightInputs) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,7 @@ def verify_approval(
     *,
     secret: bytes,
     suite: str,
+    checks: Collection[str],
     candidate_id: str,
     fingerprints: Fingerprints,
     engine_version: str,
@@ -175,6 +176,7 @@ def verify_approval(
         approval: as read from beside the candidate.
         secret: of the home.
         suite: `suite_hash` of the declarations now.
+        checks: names of all declared checks now; each needs a result, and no other has one.
         candidate_id: the candidate that is to be published.
         fingerprints: of the file now.
         engine_version: of the engine now.
@@ -192,7 +194,7 @@ def verify_approval(
     if approval.suite_hash != suite:
         raise NotApproved(refused + "the expectations have changed since it was judged. "
                           "Run the gate again.")
-    _must_be_complete(approval, refused)
+    _must_be_complete(approval, checks, refused)
     _must_pass(approval, refused)
     if approval.engine_version != engine_version:
         raise NotApproved(refused + f"it was judged with {approval.engine_version}, this is "
@@ -205,10 +207,14 @@ def verify_approval(
                           "judged. Make the candidate anew.")
 
 
-def _must_be_complete(approval: Approval, refused: str) -> None:
+def _must_be_complete(approval: Approval, checks: Collection[str], refused: str) -> None:
     if approval.expectations_declared <= 0 or not approval.results or not approval.fingerprints:
         raise NotApproved(refused + "no expectation was evaluated. Restore expectations/ and run "
                           "the gate again.")
+    without = sorted(set(checks) ^ approval.results.keys())
+    if without:
+        raise NotApproved(refused + f"the checks {', '.join(without)} are not both declared and "
+                          "judged. Run the gate again.")
     if approval.expectations_declared != approval.expectations_evaluated:
         raise NotApproved(
             refused + f"only {approval.expectations_evaluated} of "

@@ -39,6 +39,7 @@ def _approval(*results: CheckResult, **changes: Any) -> Approval:
 
 def _verify(approval: Approval, **changes: Any) -> None:
     arguments: dict[str, Any] = {"secret": SECRET, "suite": "suite", "candidate_id": CANDIDATE_ID,
+                                 "checks": list(approval.results),
                                  "fingerprints": FINGERPRINTS, "engine_version": "engine 1"}
     verify_approval(approval, **{**arguments, **changes})
 
@@ -89,6 +90,8 @@ def test_failing_and_incomplete_are_refused(results: tuple[CheckResult, ...], wo
         ({"candidate_id": "another"}, f"the approval beside it is that of {CANDIDATE_ID}"),
         ({"suite": "another"}, "expectations have changed"),
         ({"secret": b"another"}, "changed by hand or signed elsewhere"),
+        ({"checks": ["the_check", "a_new_check"]}, "the checks a_new_check are not both declared"),
+        ({"checks": []}, "the checks the_check are not both declared"),
         ({"engine_version": "engine 2"}, "fingerprints do not carry over"),
         ({"fingerprints": {}}, "tables customers are not those"),
         ({"fingerprints": {**FINGERPRINTS, "extra": FINGERPRINTS["customers"]}},
@@ -139,7 +142,7 @@ def test_home_without_secret_signs_nothing() -> None:
 def _verify_file(night: Night, candidate_id: str = CANDIDATE_ID) -> None:
     approval = read_approval(night.candidate.parent)
     verify_approval(approval, secret=SECRET, suite=night.declarations.suite_hash,
-                    candidate_id=candidate_id,
+                    checks=list(approval.results), candidate_id=candidate_id,
                     fingerprints=fingerprints_of(night.candidate, without=RUN_TABLE_NAMES),
                     engine_version=approval.engine_version)
 

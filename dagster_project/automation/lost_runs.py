@@ -1,0 +1,77 @@
+"""Runs whose process was lost: they are failed in Dagster's history, and told in the status.
+
+Nobody else does: where daemon, code server and run go down together, a run stays STARTED in the
+history for ever, and with one run at a time every later night stays queued behind it.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from dagster_project.engine.run_marks import RunMark, forget_run, lost_runs, marked_runs
+from dagster_project.engine.status import write_status
+from dagster_project.settings import Home
+
+# A run marks itself in the second in which it starts; one that is older and has no mark, and
+# none of a lost run either, was lost before it came to that.
+UNMARKED_SECONDS = 120
+UNFINISHED = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+LOST = ("its process was lost: it was killed, or the machine went down. What was published "
+        "stands whole; nothing needs to be cleaned up. Run the night again")
+
+
+def fail_lost_runs(home: Home, instance: dg.DagsterInstance) -> list[str]:
+    """Fail every unfinished run of the history whose process is gone; their ids."""
+    lost = {mark.run_id for mark in lost_runs(home.run_marks)}
+    marked = marked_runs(home.run_marks)
+    failed = []
+    for record in instance.get_run_records(dg.RunsFilter(statuses=UNFINISHED)):
+        run = record.dagster_run
+        if run.run_id in lost or (run.run_id not in marked and _is_old(record)):
+            instance.report_run_failed(run, message=f"the run failed: {LOST}.")
+            failed.append(run.run_id)
+    return failed
+
+
+def _is_old(record: dg.RunRecord) -> bool:
+    began = record.start_time or record.create_timestamp.timestamp()
+    age = datetime.now(UTC) - datetime.fromtimestamp(began, UTC)
+    return age > timedelta(seconds=UNMARKED_SECONDS)
+
+
+def tell_lost_runs(home: Home, instance: dg.DagsterInstance | None) -> list[RunMark]:
+    """Fail the lost runs, give each a row in the status, and forget them; for the one writer.
+
+    A run that was lost after the rename has its row in the publication; the status gets that.
+    """
+    lost = lost_runs(home.run_marks)
+    if instance is not None:
+        fail_lost_runs(home, instance)
+    for mark in lost:
+        write_status(home.stores, _row(home, mark), None, None,
+                     home.settings.gate.permitted_columns)
+        forget_run(home.run_marks, mark.run_id)
+    return lost
+
+
+def _row(home: Home, mark: RunMark) -> dict[str, object]:
+    """The row of pipeline_runs."""
+    return _published_row(home, mark.run_id) or mark.row(
+        "failed", f"{mark.job_name}: {LOST}.", None)
+
+
+def _published_row(home: Home, run_id: str) -> dict[str, object] | None:
+    if not home.stores.publication.exists():
+        return None
+    with home.stores.open(home.stores.publication, read_only=True) as connection:
+        result = connection.execute("select * from pipeline_runs where run_id = ?", [run_id])
+        names = [column[0] for column in result.description or ()]
+        row = result.fetchone()
+    return dict(zip(names, row, strict=True)) if row else None
+
+
+def words_of(lost: Iterable[RunMark]) -> list[str]:
+    """What is told of lost runs, a line each."""
+    return [f"{mark.job_name} {mark.as_of_date or ''} run {mark.run_id} (process "
+            f"{mark.process}) did not end: {LOST}" for mark in lost]

@@ -1,0 +1,113 @@
+"""Whether the stores of a home belong together, and what is done with one that is damaged.
+
+Raw and vault are the only copies of what was loaded and are never touched here. The build and
+the status can be made again: a damaged one is set aside, kept under a name that says so.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dagster_project.engine.failures import StoreDamaged
+from dagster_project.engine.stores import Stores
+
+
+class StoresApart(Exception):
+    """Files of a home that are not of one time: which, and what to do."""
+
+
+def require_both_or_none(stores: Stores) -> None:
+    """Raise if one of raw and vault is missing while the other holds something.
+
+    An empty one made in its place would give later loads numbers that were given before, or
+    publish customers whose ids lead nowhere.
+
+    Raises:
+        StoresApart: one of them is missing.
+        StoreUnreadable: the other cannot be opened.
+    """
+    for there, missing, table in ((stores.raw, stores.vault, "load_ledger"),
+                                  (stores.vault, stores.raw, "identities")):
+        if missing.exists() or not there.exists():
+            continue
+        if _rows_n(stores, there, table):
+            raise StoresApart(
+                f"{missing} is missing, and {there} is there: put a backup of both, of the same "
+                f"time, in their place")
+
+
+def require_known_loads(stores: Stores, last_load_seq: int) -> None:
+    """Raise if something was published of loads that raw does not know.
+
+    Args:
+        stores: of the home.
+        last_load_seq: last number that raw has given out.
+
+    Raises:
+        StoresApart: raw is older than the warehouse.
+        StoreUnreadable: the warehouse cannot be opened.
+    """
+    if not stores.publication.exists():
+        return
+    with stores.open(stores.publication, read_only=True) as connection:
+        row = connection.execute(
+            "select publication_id, known_load_seq from publication "
+            "order by known_load_seq desc, publication_id limit 1").fetchone()
+    if row is not None and row[1] > last_load_seq:
+        raise StoresApart(
+            f"{stores.raw} knows loads up to number {last_load_seq}, and publication {row[0]} in "
+            f"{stores.publication} was made of loads up to {row[1]}: raw is older than the "
+            f"warehouse, and what is loaded now would take numbers that were given before. Put a "
+            f"backup of raw and vault that is as new as the warehouse in their place, or a "
+            f"warehouse that is as old (warehouse/kept/)")
+
+
+def begin_build(stores: Stores) -> Path | None:
+    """Begin the build anew: each night makes it from raw and the publication.
+
+    Nothing of an earlier night, of a run that was killed, or of a process that outlived its run
+    is left to build upon.
+
+    Returns:
+        Where a build that could not be opened was set aside; None: it could, and is gone.
+
+    Raises:
+        StoreUnreadable: another program holds it.
+    """
+    aside = None
+    if stores.build.exists():
+        try:
+            with stores.open(stores.build, read_only=True):
+                pass
+        except StoreDamaged:
+            aside = set_aside(stores.build)
+    for leftover in (stores.build, wal_of(stores.build)):
+        leftover.unlink(missing_ok=True)
+    return aside
+
+
+def set_aside(file: Path) -> Path:
+    """Give a file, and what was not yet written into it, a name that says it is damaged."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    target = file.with_name(f"{file.stem}.damaged-{stamp}{file.suffix}")
+    if wal_of(file).exists():
+        os.replace(wal_of(file), wal_of(target))
+    os.replace(file, target)
+    return target
+
+
+def wal_of(file: Path) -> Path:
+    """Where the engine keeps what it has not yet written into a file."""
+    return file.with_name(file.name + ".wal")
+
+
+def _rows_n(stores: Stores, file: Path, table: str) -> int:
+    with stores.open(file, read_only=True) as connection:
+        found = connection.execute("select count(*) from duckdb_tables() where table_name = ?",
+                                   [table]).fetchone()
+        if not found or not found[0]:
+            return 0
+        row = connection.execute(f"select count(*) from {table}").fetchone()
+    return int(row[0]) if row else 0

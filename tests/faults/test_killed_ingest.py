@@ -1,0 +1,167 @@
+"""Tests 1 and 9: ingest killed at any point, and delivered again, loads each row exactly once."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dagster_project.ingest.landing import FileRefused
+from faults.killing import chosen, counted, in_child, killed, play
+from faults.stores_content import rows_of
+from tests.conftest import INJECTED
+from tests.ingest.conftest import Landing
+
+SOURCES: dict[str, Any] = {
+    "shop": {"kind": "orders", "files": ["orders/*"], "version": "file_name"},
+    "crm": {"kind": "customers", "files": ["customers/*"], "version": "file_name"},
+}
+ORDERS = "order_id,line_id,customer_id,ordered_at,quantity,unit_price,currency\n"
+CUSTOMERS = "customer_id,valid_from,name,email,phone\n"
+KEPT, NEW = "2026-01-05", "2026-01-06"
+# Two rows of every twenty cannot be read; one is delivered twice.
+ROWS = {
+    "orders": "".join(
+        f"{{day}}-{n},1,C{n % 7},{{day}} 10:00:00,1,{'x' if n % 10 == 9 else n},CNY\n"
+        for n in range(20)) + "{day}-0,1,C0,{day} 10:00:00,1,0,CNY\n",
+    "customers": "".join(f"C{n},{{day}},Mei {n},mei{n}@example.com,\n" for n in range(7)),
+}
+
+
+def _deliver(folder: Path, day: str) -> None:
+    landing = Landing(folder, SOURCES)
+    for kind, header in (("orders", ORDERS), ("customers", CUSTOMERS)):
+        landing.put(f"{kind}/{kind}_{day}.csv", header + ROWS[kind].replace("{day}", day))
+
+
+def _load(folder: Path) -> None:
+    import dagster_project.ingest.landing as landing_folder
+
+    landing_folder.SECOND_LOOK_SECONDS = 0.0
+    report = Landing(folder, SOURCES).load()
+    assert not report.refused, report.refused
+
+
+def _first_night(folder: Path) -> None:
+    _deliver(folder, KEPT)
+    _load(folder)
+    _deliver(folder, NEW)
+    # The same file once more under another name.
+    landing = folder / "landing" / "orders"
+    shutil.copy(landing / f"orders_{NEW}.csv", landing / f"orders_again_{NEW}.csv")
+
+
+def _content(folder: Path) -> dict[str, Any]:
+    state = folder / "state"
+    assert list((state / "scratch").iterdir()) == [], "text in clear was left behind"
+    return {"raw": rows_of(state / "raw.duckdb"),
+            "vault": rows_of(state / "vault.duckdb"),
+            "law": Landing(folder, SOURCES).rows(
+                "select rows_read_n - rows_loaded_n - rows_repeated_n - rows_rejected_n as broken, "
+                "count(*) as n from load_ledger group by all")}
+
+
+def kill_ingest(folder: Path, share: float) -> tuple[int, int]:
+    """Kill the second night's ingest at a share of its points; (points, kills)."""
+    before = folder / "before"
+    in_child(_first_night, before)
+    undisturbed = shutil.copytree(before, folder / "undisturbed")
+    points = counted(_load, undisturbed)
+    expected = in_child(_content, undisturbed)
+    assert expected["law"] == [[0, 4]]
+    places = chosen(points, share)
+    for place in places:
+        home = shutil.copytree(before, folder / "killed")
+        killed(_load, place, home)
+        in_child(_load, home)
+        found = in_child(_content, home)
+        assert found == expected, f"killed at point {place} of {points}"
+        shutil.rmtree(home)
+    return points, len(places)
+
+
+@pytest.mark.parametrize("share", [
+    0.05, pytest.param(0.6, marks=pytest.mark.faults)])
+def test_ingest_killed_at_any_point_loads_each_row_once(
+        tmp_path: Path, share: float, record_property: Any) -> None:
+    points, kills = play(kill_ingest, tmp_path, share)
+    record_property(INJECTED, kills)
+    assert points > 100, "an ingest does more than that"
+
+
+def load_twice_at_once(folder: Path) -> dict[str, Any]:
+    """Two processes load the same three copies of one export; what they ended with."""
+    import os
+
+    in_child(_first_night, folder)
+    third = folder / "landing" / "orders" / f"orders_third_{NEW}.csv"
+    shutil.copy(folder / "landing" / "orders" / f"orders_{NEW}.csv", third)
+    children = []
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            try:
+                _load_when_free(folder)
+            except BaseException:  # noqa: BLE001
+                os._exit(1)
+            os._exit(0)
+        children.append(child)
+    codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+    def counts() -> dict[str, Any]:
+        landing = Landing(folder, SOURCES)
+        return {
+            "codes": codes,
+            "loads": landing.rows("select file_name from load_ledger order by load_seq"),
+            "repeated": landing.rows("select file_name from repeated_files order by 1"),
+            "lines": landing.rows(
+                "select count(*), count(distinct order_id), cast(sum(unit_price) as double) "
+                "from raw_order_lines where version_at > timestamp '2026-01-06 00:00:00'"),
+        }
+    found: dict[str, Any] = in_child(counts)
+    return found
+
+
+def _load_when_free(folder: Path) -> None:
+    from dagster_project.engine.writer_lock import writer_lock
+
+    with writer_lock(folder / "state" / "writer.lock", purpose="a load", wait_seconds=60,
+                     tell=lambda words: None):
+        _load(folder)
+
+
+def test_one_export_under_three_names_and_twice_at_once_is_one_load(
+        tmp_path: Path, record_property: Any) -> None:
+    found = play(load_twice_at_once, tmp_path / "home")
+    record_property(INJECTED, 3)
+    assert found["codes"] == [0, 0]
+    assert [name for (name,) in found["loads"]].count(f"orders/orders_{NEW}.csv") <= 1
+    orders = [name for (name,) in found["loads"] if NEW in name and name.startswith("orders")]
+    assert len(orders) == 1
+    assert len(found["repeated"]) == 2
+    assert found["lines"] == [[18, 18, float(sum(n for n in range(20) if n % 10 != 9))]]
+
+
+@pytest.mark.parametrize("cut", [1, 7, 23, 60])
+def test_a_truncated_file_is_refused_or_loses_named_rows_only(tmp_path: Path, cut: int) -> None:
+    """Test 10: what is there of a cut file is loaded, its last row rejected with its number."""
+    landing = Landing(tmp_path, SOURCES)
+    whole = ORDERS + ROWS["orders"].replace("{day}", NEW)
+    landing.put(f"orders/orders_{NEW}.csv", whole[:-cut])
+    try:
+        report = landing.load()
+    except FileRefused:  # pragma: no cover
+        raise AssertionError("a refusal is a result, not an error") from None
+    assert not report.refused
+    [loaded] = report.loaded
+    rows_n = whole[:-cut].rstrip("\n").count("\n")
+    result = loaded.result
+    assert result.rows_read_n == rows_n
+    assert result.rows_read_n == (result.rows_loaded_n + result.rows_repeated_n
+                                  + result.rows_rejected_n)
+    last = whole[:-cut].rstrip("\n").rsplit("\n", 1)[1]
+    is_whole = last in whole.splitlines()
+    rejected = {row for (row,) in landing.rows("select file_row_no from rejected_rows")}
+    assert is_whole or rows_n in rejected, "a half row is no row"

@@ -1,0 +1,160 @@
+"""Test 3: staging and publishing killed at any point leave one whole publication, old or new."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from dagster_project.engine.audit_connection import fingerprints_of
+from dagster_project.engine.publication import record_results, switch
+from dagster_project.publish.tables import RUN_TABLES
+from faults.killing import chosen, counted, in_child, killed, play
+from tests.conftest import INJECTED
+from tests.publish.staging import Customer, Warehouse
+
+RUN_TABLE_NAMES = frozenset(table.name for table in RUN_TABLES)
+FIRST = date(2026, 4, 1)
+NIGHTS_BEFORE = 2
+RUN = {"run_id": "r", "job_name": "nightly", "as_of_date": FIRST, "outcome": "published",
+       "candidate_id": "candidate", "publication_id": NIGHTS_BEFORE + 1, "message": "",
+       "started_at": pd.Timestamp("2026-04-04 04:30:00"), "ended_at": None}
+RESULTS = pd.DataFrame([{
+    "candidate_id": "candidate", "check_name": "one", "table_name": "customers",
+    "outcome": "passed", "severity": "error", "failing_n": 0, "message": "", "why": "",
+    "waived_reason": None}])
+
+
+def _customers(night: int) -> dict[int, Customer]:
+    return {number: Customer(10.0 * number + night, 20.0 * number, 15.0 * number)
+            for number in range(1, 6)}
+
+
+def _publish_earlier_nights(folder: Path) -> None:
+    warehouse = Warehouse(folder)
+    for night in range(NIGHTS_BEFORE):
+        warehouse.night(FIRST + timedelta(days=night), _customers(night))
+
+
+def _publish(folder: Path) -> None:
+    """The third night: build, stage, write the records of the run, switch."""
+    warehouse = Warehouse(folder)
+    candidate = warehouse.stage(FIRST + timedelta(days=NIGHTS_BEFORE), _customers(NIGHTS_BEFORE),
+                                previous_publication_id=NIGHTS_BEFORE)
+    approved = _content(candidate)
+    record_results(warehouse.stores, candidate, RESULTS, RUN)
+
+    def verify(copy: Path) -> None:
+        assert _content(copy) == approved
+
+    switch(warehouse.stores, candidate, keep=1, verify=verify)
+
+
+def _content(file: Path) -> dict[str, Any]:
+    return fingerprints_of(file, without=RUN_TABLE_NAMES)
+
+
+def kill_publishing(folder: Path, share: float) -> tuple[int, int, list[int]]:
+    """Kill the third night at a share of its points; (points, kills, how many left old, new)."""
+    before = folder / "before"
+    in_child(_publish_earlier_nights, before)
+    undisturbed = shutil.copytree(before, folder / "undisturbed")
+    points = counted(_publish, undisturbed)
+    published = Path("warehouse") / "crm.duckdb"
+    old = in_child(_content, before / published)
+    new = in_child(_content, undisturbed / published)
+    assert old != new
+    outcomes = [0, 0]
+    # The last points are the switch: none of them is left out.
+    places = sorted({*chosen(points, share), *range(points - 14, points + 1)})
+    for place in places:
+        home = shutil.copytree(before, folder / "killed", copy_function=_copy)
+        old_bytes = (home / published).read_bytes()
+        killed(_publish, place, home)
+        left = in_child(_content, home / published)
+        assert left in (old, new), f"killed at point {place} of {points}: a mixture"
+        assert left != old or (home / published).read_bytes() == old_bytes
+        assert (home / published).stat().st_mode & 0o222 == 0, "readers could write"
+        assert not (home / "warehouse" / "crm.duckdb.wal").exists()
+        outcomes[left == new] += 1
+        if left == old:
+            # The next run needs no hand work.
+            in_child(_publish, home)
+        assert in_child(_content, home / published) == new, f"after point {place}"
+        assert in_child(_numbers_of_kept, home) == [NIGHTS_BEFORE]
+        shutil.rmtree(home)
+    return points, len(places), outcomes
+
+
+def _copy(source: str, target: str) -> None:
+    shutil.copy2(source, target)
+
+
+def _numbers_of_kept(folder: Path) -> list[int]:
+    kept = sorted((folder / "warehouse" / "kept").glob("*.duckdb"))
+    return [int(max(row[0] for row in Warehouse(folder).query(
+        "select publication_id from publication", file))) for file in kept]
+
+
+@pytest.mark.parametrize("share", [
+    0.02, pytest.param(0.4, marks=pytest.mark.faults)])
+def test_a_publication_killed_at_any_point_is_old_or_new_and_whole(
+        tmp_path: Path, share: float, record_property: Any) -> None:
+    points, kills, outcomes = play(kill_publishing, tmp_path, share)
+    record_property(INJECTED, kills)
+    assert points > 100, "staging does more than that"
+    assert min(outcomes) > 0, "kills must strike before and after the rename"
+
+
+def leave_an_incoming_file(folder: Path) -> list[int]:
+    """As an ordinary user: a kill between making the copy read-only and the rename, and again."""
+    in_child(_publish_earlier_nights, folder)
+
+    def as_somebody() -> list[int]:
+        os.chdir(folder)
+        if os.geteuid() == 0:
+            # A superuser may write everywhere and would see nothing.
+            for path in [folder, *folder.rglob("*")]:
+                os.chown(path, 65534, 65534)
+            os.setegid(65534)
+            os.seteuid(65534)
+        left = folder / "warehouse" / ".incoming.duckdb"
+        left.write_bytes(b"half a file")
+        left.chmod(0o444)
+        _publish(folder)
+        return [row[0] for row in Warehouse(folder).query(
+            "select max(publication_id) from publication")]
+    found: list[int] = in_child(as_somebody)
+    return found
+
+
+def test_a_read_only_copy_that_a_kill_left_is_no_obstacle(record_property: Any) -> None:
+    record_property(INJECTED, 1)
+    # Not below tmp_path, into which nobody else may look.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        assert play(leave_an_incoming_file, Path(folder) / "home") == [NIGHTS_BEFORE + 1]
+
+
+def test_a_copy_that_is_not_what_was_approved_is_not_renamed(tmp_path: Path) -> None:
+    """The disk may write something else than it was given."""
+    warehouse = Warehouse(tmp_path)
+    _publish_earlier_nights(tmp_path)
+    before = warehouse.stores.publication.read_bytes()
+    candidate = warehouse.stage(FIRST + timedelta(days=2), _customers(2),
+                                previous_publication_id=2)
+
+    def refuse(copy: Path) -> None:
+        assert copy != candidate
+        raise ValueError("not what was approved")
+
+    with pytest.raises(ValueError, match="not what was approved"):
+        switch(warehouse.stores, candidate, keep=7, verify=refuse)
+    assert warehouse.stores.publication.read_bytes() == before
+    assert not list(warehouse.stores.warehouse.glob(".incoming*"))
