@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -431,8 +432,15 @@ def record_results(stores: Stores, candidate_file: Path, results: pd.DataFrame,
         connection.execute("checkpoint")
 
 
-def switch(stores: Stores, candidate_file: Path, *, keep: int) -> None:
+def switch(stores: Stores, candidate_file: Path, *, keep: int,
+           together_with: AbstractContextManager[None] | None = None) -> None:
     """Make the candidate the publication: one atomic rename; open readers keep their snapshot.
+
+    Args:
+        stores: of the home.
+        candidate_file: approved.
+        keep: earlier publications that are kept.
+        together_with: what is held ready for the rename, and is done when it is.
 
     Raises:
         PublicationInUse: a write-ahead file lies beside the candidate or the publication.
@@ -447,11 +455,14 @@ def switch(stores: Stores, candidate_file: Path, *, keep: int) -> None:
     stores.warehouse.mkdir(parents=True, exist_ok=True)
     _keep_publication(stores, keep)
     incoming = stores.warehouse / ".incoming.duckdb"
+    # A run that ended before its rename left one behind that nobody may write.
+    incoming.unlink(missing_ok=True)
     shutil.copyfile(candidate_file, incoming)
     _sync(incoming)
     incoming.chmod(0o444)
-    os.replace(incoming, stores.publication)
-    _sync(stores.warehouse)
+    with together_with or nullcontext():
+        os.replace(incoming, stores.publication)
+        _sync(stores.warehouse)
 
 
 def keep_replay(stores: Stores, candidate_file: Path, publication_id: int) -> Path:

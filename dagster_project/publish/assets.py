@@ -28,6 +28,7 @@ from dagster_project.engine.publication import (
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.publish.publications import file_before, file_of, is_refolded
+from dagster_project.publish.serving import Serving
 from dagster_project.publish.tables import (
     CONTACTS_NOT_MERGED,
     COPIED_TABLES,
@@ -170,12 +171,16 @@ def publish_candidate(context: dg.AssetExecutionContext,
         "publication_id": publication_id})
     # What was written since the approval must not have touched what was approved.
     verify(session, inputs)
+    serving = Serving(session.home, context.log.info)
     if inputs.replay_of_publication_id:
         session.replay_words = _finish_replay(session, path, inputs)
         context.log.info(session.replay_words)
+        # A run that was lost between rename and commit left the database a publication behind.
+        serving.catch_up(stores.publication)
     else:
         _require_successor(session, inputs)
-        switch(stores, path, keep=session.home.settings.keep_publications)
+        switch(stores, path, keep=session.home.settings.keep_publications,
+               together_with=serving.switching(path))
     session.publication_id = publication_id
     with stores.open(path, read_only=True) as connection:
         for table in PUBLISHED_TABLES:
@@ -184,7 +189,8 @@ def publish_candidate(context: dg.AssetExecutionContext,
                 asset_key=["crm", table.name],
                 metadata={"dagster/row_count": int(row[0]) if row else 0,
                           "publication_id": publication_id,
-                          "dagster/uri": f"warehouse/{stores.publication.name}"},
+                          "dagster/uri": f"warehouse/{stores.publication.name}",
+                          **serving.metadata},
             )
 
 
