@@ -537,11 +537,11 @@ def preview(
 @app.command()
 def publish(
     context: typer.Context,
-    publication: Annotated[int, typer.Option(
+    publication: Annotated[int | None, typer.Option(
         metavar="NUMBER", min=1, help="An earlier publication that is kept; default: the one in "
-                                      "the warehouse file.")] = 0,
+                                      "the warehouse file.")] = None,
 ) -> None:
-    """Show a publication in PostgreSQL (publish: postgres); the file stays as it is."""
+    """Show a publication in PostgreSQL, whose URL is in CRM_POSTGRES_URL; the file stays."""
     from dagster_project.engine.serving import ServingFailed
     from dagster_project.engine.stores import StoreUnreadable
     from dagster_project.engine.writer_lock import HomeBusy, writer_lock
@@ -555,8 +555,8 @@ def publish(
     try:
         with writer_lock(home.lock_file, purpose="crm-value publish",
                          wait_seconds=home.settings.lock_wait_seconds, tell=tell):
-            words = show_publication(home, publication or None, tell)
-    except NotServed as error:
+            words = show_publication(home, publication, tell)
+    except (ConfigurationError, NotServed) as error:
         raise _fail(str(error), WRONG_INPUT) from None
     except (HomeBusy, StoreUnreadable, ServingFailed) as error:
         raise _fail(str(error), NOT_FINISHED) from None

@@ -225,23 +225,30 @@ class Home:
         return text.encode()
 
     @property
-    def serving_url(self) -> str | None:
-        """URL of the database that serves readers beside the file; None: there is none.
+    def postgres_url(self) -> str:
+        """URL of the database that serves readers beside the file.
 
         It may hold a password: for the one that connects only, never for a text or a table.
 
         Raises:
-            ConfigurationError: home.yaml asks for one, and CRM_POSTGRES_URL is not set.
+            ConfigurationError: CRM_POSTGRES_URL is not set.
         """
-        if self.settings.publish == "duckdb":
-            return None
         url = os.environ.get(POSTGRES_URL)
         if not url:
             raise ConfigurationError([
-                f"{self.config / 'home.yaml'} says publish: postgres, and the environment "
-                f"variable {POSTGRES_URL} is not set; give it the URL of the database, for "
-                f"example postgresql://crm_publisher:password@host/crm"])
+                f"the environment variable {POSTGRES_URL} is not set, which publishing to "
+                f"PostgreSQL needs (publish in {self.config / 'home.yaml'}); give it the URL of "
+                f"the database, for example postgresql://crm_publisher:password@host/crm"])
         return url
+
+    @property
+    def serving_url(self) -> str | None:
+        """The same where every night publishes to it; None: nights publish the file alone.
+
+        Raises:
+            ConfigurationError: they do, and CRM_POSTGRES_URL is not set.
+        """
+        return None if self.settings.publish == "duckdb" else self.postgres_url
 
     def require(self) -> None:
         """Raise unless the home has its folders and its configuration files can be used."""

@@ -23,11 +23,11 @@ PURPOSE = b"which home a serving database belongs to"
 
 
 class NotServed(Exception):
-    """There is nothing to show, or nowhere to show it: what, what to do."""
+    """There is nothing to show: what is missing, what there is."""
 
 
 class Serving:
-    """What publishing does beside the file; nothing where home.yaml asks for nothing."""
+    """What a night does beside the file; nothing where home.yaml asks for nothing."""
 
     def __init__(self, home: Home, tell: Callable[[str], None]) -> None:
         """Connects to nothing yet.
@@ -37,12 +37,8 @@ class Serving:
             ServingFailed: it is none.
         """
         self._tell = tell
-        self.database: ServingDatabase | None = None
         url = home.serving_url
-        if url is not None:
-            self.database = PostgresWarehouse(
-                url, home.stores, home_token=_token(home.secret),
-                bounds=home.settings.postgres.bounds, tell=tell)
+        self.database = None if url is None else _database(home, url, tell)
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -66,8 +62,7 @@ class Serving:
         if self.database is None or self.database.shows(file):
             return False
         with self._switching(self.database, file):
-            pass
-        return True
+            return True
 
     @contextmanager
     def _switching(self, database: ServingDatabase, file: Path) -> Iterator[None]:
@@ -79,24 +74,30 @@ class Serving:
 def show_publication(home: Home, publication_id: int | None, tell: Callable[[str], None]) -> str:
     """Make the database show the publication of the warehouse file, or a kept one; in words.
 
+    Whether nights do it, too, does not matter.
+
     Args:
-        home: with `publish: postgres`; nobody else may write to it meanwhile.
+        home: nobody else may write to it meanwhile.
         publication_id: an earlier one, as it was published; None: the newest.
         tell: called with what is worth knowing and stops nothing.
 
     Raises:
-        NotServed: there is no database or no such file.
+        ConfigurationError: the URL is missing.
+        NotServed: there is no such file.
         ServingFailed: it cannot be shown.
     """
-    serving = Serving(home, tell)
-    if serving.database is None:
-        raise NotServed(f"{home.config / 'home.yaml'} says publish: duckdb; write publish: "
-                        f"postgres to serve readers from a database")
+    database = _database(home, home.postgres_url, tell)
     file = _file(home, publication_id)
-    is_changed = serving.catch_up(file)
     number = publication_of(home.stores, file).publication_id
-    return (f"publication {number} is {'now' if is_changed else 'already'} what readers see in "
-            f"{serving.database.place}")
+    if database.shows(file):
+        return f"publication {number} is what readers see in {database.place} already"
+    with database.switching(file):
+        return f"publication {number} is what readers see in {database.place} now"
+
+
+def _database(home: Home, url: str, tell: Callable[[str], None]) -> ServingDatabase:
+    return PostgresWarehouse(url, home.stores, home_token=_token(home.secret),
+                             bounds=home.settings.postgres.bounds, tell=tell)
 
 
 def _file(home: Home, publication_id: int | None) -> Path:
