@@ -617,6 +617,43 @@ def doctor(context: typer.Context) -> None:
 
 
 @app.command()
+def publish(
+    context: typer.Context,
+    publication: Annotated[int | None, typer.Option(
+        metavar="NUMBER", min=1, help="An earlier publication that is kept; default: the one in "
+                                      "the warehouse file.")] = None,
+) -> None:
+    """Show a publication in PostgreSQL, whose URL is in CRM_POSTGRES_URL; the file stays."""
+    from dagster_project.engine.serving import ServingFailed
+    from dagster_project.engine.stores import StoreUnreadable
+    from dagster_project.engine.writer_lock import HomeBusy, writer_lock
+    from dagster_project.publish.serving import NotServed, show_publication
+
+    home = _ready_home(context)
+
+    def tell(words: str) -> None:
+        err.print(words, markup=False)
+
+    try:
+        with writer_lock(home.lock_file, purpose="crm-value publish",
+                         wait_seconds=home.settings.lock_wait_seconds, tell=tell):
+            words = show_publication(home, publication, tell)
+    except (ConfigurationError, NotServed) as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    except (HomeBusy, StoreUnreadable, ServingFailed) as error:
+        raise _fail(str(error), NOT_FINISHED) from None
+    out.print(words, markup=False)
+
+
+@app.command("postgres-roles")
+def postgres_roles() -> None:
+    """Print the SQL that makes the roles of a PostgreSQL database: one publishes, one reads."""
+    from dagster_project.publish.serving import ROLES
+
+    out.print(ROLES.read_text(encoding="utf-8"), markup=False, end="")
+
+
+@app.command()
 def approve(
     context: typer.Context,
     candidate: Annotated[str, typer.Option(help="Candidate that was refused.")],

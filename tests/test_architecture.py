@@ -24,7 +24,7 @@ PACKAGE = PROJECT / "dagster_project"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 DAGSTER_FILES = ("definitions.py", "assets.py", "checks.py", "resources.py")
-ENGINE_PACKAGES = {"duckdb", "duckdb_engine", "_duckdb"}
+ENGINE_PACKAGES = {"duckdb", "duckdb_engine", "_duckdb", "psycopg"}
 # Module that touches the environment beside settings.py -> why it must.
 ENVIRONMENT_EXCEPTIONS = {
     "engine/embedded.py": "hands the whole environment on to dbt",

