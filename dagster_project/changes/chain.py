@@ -135,7 +135,7 @@ class _Chain:
         facts, manifest = self._engine, self._home.state / "dbt" / "manifest.json"
         if self._then.dbt_vars() != self._night.configuration.dbt_vars():
             facts, manifest = self._built_again(inputs, "tonight", self.maps[1])
-        if previous.reference_id != inputs.reference_id:
+        if self.is_configured_anew or previous.reference_id != inputs.reference_id:
             self._add("behaviour", _every_frame(facts, self._then), reference)
         if self.is_other_method:
             before, _ = self._built_again(replace(
@@ -197,8 +197,8 @@ class _Chain:
             self._home, engine, self._then,
             replace(inputs, config_hash=self._previous.config_hash,
                     reference_id=self._previous.reference_id),
-            raw=self._engine, models=("customer_features", "touched"), folder=folder,
-            customer_map=customer_map)
+            raw=self._engine, models=("customer_features", "touched", "order_events"),
+            folder=folder, customer_map=customer_map)
         return engine, folder / "dbt" / "manifest.json"
 
 
