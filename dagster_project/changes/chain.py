@@ -20,6 +20,7 @@ from dagster_project.customers.identities import key_changes
 from dagster_project.customers.merging import Tokens, merges_of
 from dagster_project.customers.night import NightInputs
 from dagster_project.customers.preparation import build_apart
+from dagster_project.customers.tables import KEY_CHANGES
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.features_again import Variant, open_features_again
 from dagster_project.engine.score_changes import ScoreComparison, Since, touched_identities
@@ -62,7 +63,7 @@ class Split:
 
 def split_changes(home: Home, engine: EmbeddedEngine, previous: Previous,
                   then: Configuration, night: Night) -> Split:
-    """Write `night.score_changes` of the build.
+    """Write `night.score_changes` and `night.key_changes` of the build.
 
     Args:
         home: with the scored night in its build.
@@ -85,7 +86,9 @@ def split_changes(home: Home, engine: EmbeddedEngine, previous: Previous,
         comparison = ScoreComparison(home.stores, folder / "changes.duckdb")
         chain = _Chain(home, engine, previous, then, night, (old_map, new_map), folder, comparison)
         rebuilt_n, is_comparable = 0, True
-        if comparison.compare(previous.file, key_changes(old_map, new_map), chain.maps):
+        changes = key_changes(old_map, new_map)
+        engine.replace_cells("build", KEY_CHANGES, "night", changes)
+        if comparison.compare(previous.file, changes, chain.maps):
             try:
                 rebuilt_n = chain.score()
             except ReferenceMismatch:
