@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -136,7 +137,7 @@ class _Chain:
         reference = load_reference(
             self._engine, replace(inputs, reference_id=previous.reference_id), "publication")
         facts, manifest = self._engine, self._home.state / "dbt" / "manifest.json"
-        if self._then.dbt_vars() != self._night.configuration.dbt_vars():
+        if _models_of(self._then) != _models_of(self._night.configuration):
             facts, manifest = self._built_again(inputs, "tonight", self.maps[1])
         if self.is_configured_anew or previous.reference_id != inputs.reference_id:
             self._add("behaviour", _every_frame(facts, self._then), reference)
@@ -203,6 +204,11 @@ class _Chain:
             raw=self._engine, models=("customer_features", "touched", "order_events"),
             folder=folder, customer_map=customer_map)
         return engine, folder / "dbt" / "manifest.json"
+
+
+def _models_of(configuration: Configuration) -> dict[str, Any]:
+    """What the models are told; as published, so that 0.30 and 0.3 are one."""
+    return Configuration.from_canonical(configuration.canonical_text()).dbt_vars()
 
 
 def _every_frame(engine: EmbeddedEngine, configuration: Configuration) -> Iterable[pd.DataFrame]:
