@@ -6,6 +6,7 @@ import pandas as pd
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.changes.chain import Night, split_changes
 from dagster_project.changes.previous import previous_night
+from dagster_project.customers.tables import KEY_CHANGES
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.resources import HomeResource, require_inputs
@@ -28,8 +29,9 @@ def score_changes(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
     inputs = require_inputs(session)
     previous = previous_night(session.home.stores, inputs)
     if previous is None:
-        session.engine.replace_cells("build", SCORE_CHANGES, "night",
-                                     pd.DataFrame(columns=list(SCORE_CHANGES.column_names)))
+        for table in (SCORE_CHANGES, KEY_CHANGES):
+            session.engine.replace_cells("build", table, "night",
+                                         pd.DataFrame(columns=list(table.column_names)))
         return dg.MaterializeResult(metadata={"dagster/row_count": 0, "is_published": False})
     split = split_changes(
         session.home, session.engine, previous, session.configuration_of(previous.config_hash),

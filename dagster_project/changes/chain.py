@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ from dagster_project.customers.identities import key_changes
 from dagster_project.customers.merging import Tokens, merges_of
 from dagster_project.customers.night import NightInputs
 from dagster_project.customers.preparation import build_apart
+from dagster_project.customers.tables import KEY_CHANGES
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.features_again import Variant, open_features_again
 from dagster_project.engine.score_changes import ScoreComparison, Since, touched_identities
@@ -62,7 +64,7 @@ class Split:
 
 def split_changes(home: Home, engine: EmbeddedEngine, previous: Previous,
                   then: Configuration, night: Night) -> Split:
-    """Write `night.score_changes` of the build.
+    """Write `night.score_changes` and `night.key_changes` of the build.
 
     Args:
         home: with the scored night in its build.
@@ -85,7 +87,9 @@ def split_changes(home: Home, engine: EmbeddedEngine, previous: Previous,
         comparison = ScoreComparison(home.stores, folder / "changes.duckdb")
         chain = _Chain(home, engine, previous, then, night, (old_map, new_map), folder, comparison)
         rebuilt_n, is_comparable = 0, True
-        if comparison.compare(previous.file, key_changes(old_map, new_map), chain.maps):
+        changes = key_changes(old_map, new_map)
+        engine.replace_cells("build", KEY_CHANGES, "night", changes)
+        if comparison.compare(previous.file, changes, chain.maps):
             try:
                 rebuilt_n = chain.score()
             except ReferenceMismatch:
@@ -133,9 +137,9 @@ class _Chain:
         reference = load_reference(
             self._engine, replace(inputs, reference_id=previous.reference_id), "publication")
         facts, manifest = self._engine, self._home.state / "dbt" / "manifest.json"
-        if self._then.dbt_vars() != self._night.configuration.dbt_vars():
+        if _models_of(self._then) != _models_of(self._night.configuration):
             facts, manifest = self._built_again(inputs, "tonight", self.maps[1])
-        if previous.reference_id != inputs.reference_id:
+        if self.is_configured_anew or previous.reference_id != inputs.reference_id:
             self._add("behaviour", _every_frame(facts, self._then), reference)
         if self.is_other_method:
             before, _ = self._built_again(replace(
@@ -197,9 +201,14 @@ class _Chain:
             self._home, engine, self._then,
             replace(inputs, config_hash=self._previous.config_hash,
                     reference_id=self._previous.reference_id),
-            raw=self._engine, models=("customer_features", "touched"), folder=folder,
-            customer_map=customer_map)
+            raw=self._engine, models=("customer_features", "touched", "order_events"),
+            folder=folder, customer_map=customer_map)
         return engine, folder / "dbt" / "manifest.json"
+
+
+def _models_of(configuration: Configuration) -> dict[str, Any]:
+    """What the models are told; as published, so that 0.30 and 0.3 are one."""
+    return Configuration.from_canonical(configuration.canonical_text()).dbt_vars()
 
 
 def _every_frame(engine: EmbeddedEngine, configuration: Configuration) -> Iterable[pd.DataFrame]:

@@ -76,5 +76,17 @@ EXCLUDED_IDENTITIES = Table(
     ("identity_id",),
 )
 
+KEY_CHANGES = Table(
+    "key_changes",
+    "One customer_key some of whose identities stand under another since the tables that are "
+    "current; made beside the changes of scores.",
+    (
+        Column("old_customer_key", "UUID", "Key before.", True),
+        Column("new_customer_key", "UUID", "Key since.", True),
+        Column("reason", "VARCHAR", "merge: the old key is gone; unmerge: a part left it.", True),
+    ),
+    ("old_customer_key", "new_customer_key"),
+)
+
 NIGHT_TABLES = (NIGHT_INPUTS, IDENTITY_EDGES, CUSTOMER_MAP, CONTACTS_NOT_MERGED, DECAY_WEIGHTS,
                 EXCLUDED_IDENTITIES)

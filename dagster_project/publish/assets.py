@@ -10,10 +10,9 @@ import pandas as pd
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
 from dagster_project.changes.previous import previous_night
 from dagster_project.configuration import Configuration
-from dagster_project.customers.identities import key_changes
-from dagster_project.customers.merging import Tokens, merges_of
 from dagster_project.customers.model_tests import MODEL_TESTS, require_tested
 from dagster_project.customers.night import NightInputs
+from dagster_project.customers.tables import KEY_CHANGES
 from dagster_project.engine.audit_connection import (
     ENGINE_VERSION,
     fingerprints_of,
@@ -90,7 +89,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         strategies=strategies(configuration),
         parts={name: tuple(composite.parts)
                for name, composite in configuration.composites.items()},
-        key_changes=_key_changes(session, inputs),
+        key_changes=_key_changes(session),
         score_meanings={column.name: column.meaning for column in score_columns(configuration)},
         run_id=session.run_id, staged_at=_utc_now(),
         daily_history_nights=session.home.settings.daily_history_nights,
@@ -135,26 +134,12 @@ def strategies(configuration: Configuration) -> pd.DataFrame:
     ])
 
 
-def _key_changes(session: RunSession, inputs: NightInputs) -> pd.DataFrame:
+def _key_changes(session: RunSession) -> pd.DataFrame:
     """Changed keys since the publication whose tables are current."""
-    nothing = pd.DataFrame(columns=["old_customer_key", "new_customer_key", "reason"])
-    if not session.engine.has("publication"):
-        return nothing
-    before = session.engine.read_current(
-        "publication",
-        "select as_of_date, known_load_seq, config_hash from crm.publication "
-        "where is_current")
-    if before.empty:
-        return nothing
-    row = before.iloc[0]
-    then = merges_of(
-        session.engine, session.configuration_of(str(row["config_hash"])),
-        Tokens(session.home.secret, session.home.sources),
-        pd.Timestamp(row["as_of_date"]).date(), int(row["known_load_seq"]))
-    now = session.engine.read_current(
-        "build", "select cast(identity_id as varchar) as identity_id, "
-                 "cast(customer_key as varchar) as customer_key from night.customer_map")
-    return key_changes(then.customer_map, now)
+    return session.engine.read_current(
+        "build", f"select cast(old_customer_key as varchar) as old_customer_key, "
+                 f"cast(new_customer_key as varchar) as new_customer_key, reason "
+                 f"from night.{KEY_CHANGES.name} order by old_customer_key, new_customer_key")
 
 
 @dg.multi_asset(

@@ -15,7 +15,7 @@ from dagster_project.customers.identities import identity_token
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.ingest.canonical import REJECTION_REASONS
 from dagster_project.ingest.loading import HashMemory, ingest_landing
-from dagster_project.publish import absence, explanation, uncounted
+from dagster_project.publish import absence, change_words, explanation, uncounted
 from dagster_project.publish.explanation import Unexplainable, explain_customer
 from dagster_project.publish.publications import dates_in_words
 from dagster_project.settings import SAMPLE_SECRET, Home
@@ -149,6 +149,20 @@ def test_an_old_key_leads_to_the_new_one(home):
     assert "- net revenue 34.00 CNY, refunded 0.00 CNY, all time" in lines
     assert said(home, old, FIRST)[0] == f"Customer {old}, as of {FIRST}"
     assert said(home, new, FIRST)[0] == f"Customer {new}, as of {FIRST}"
+
+
+def test_what_a_merge_changed_is_told(home):
+    """All files were there in both nights: the merge alone brought the other's orders."""
+    new, old = sorted([key_of("X-MERGED-1"), key_of("X-MERGED-2")])
+    changes = {str(row["customer_key"]): row for row in home.query(
+        "select * from crm.score_changes where publication_id = 2")}
+    change = changes[new]
+    assert (change["correction_change"], change["behaviour_change"]) == (0, 0)
+    assert change["identity_change"] != 0
+    assert (f"- since publication 1 ({FIRST}) the CRM value went from {change['old_crm_value']} "
+            f"to {change['new_crm_value']} ({change['crm_value_change']:+}): "
+            f"{change['identity_change']:+} by a merge or unmerge") in text_of(said(home, new))
+    assert (changes[old]["change_kind"], changes[old]["new_crm_value"]) == ("merged", None)
 
 
 @pytest.mark.parametrize(("customer", "expected"), [
@@ -336,7 +350,7 @@ def test_command_line(home):
 def test_every_reason_has_words_in_both_languages():
     """A new reason of rejection needs Chinese words, and both languages the same sentences."""
     assert absence._HINTS["zh"].keys() == REJECTION_REASONS.keys()
-    for words in (absence._WORDS, explanation._WORDS, uncounted._WORDS):
+    for words in (absence._WORDS, change_words._WORDS, explanation._WORDS, uncounted._WORDS):
         assert words["zh"].keys() == words["en"].keys()
 
 
