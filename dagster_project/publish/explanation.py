@@ -1,8 +1,8 @@
 """One customer of a publication in words: who, by which inputs, facts, scores, labels.
 
-Scores are put into words by `scoring/explain.py`, from what was published; nothing is computed
-again. Why a customer is not there stands in `absence.py`, what of one does not count in
-`uncounted.py`.
+Scores are put into words by `scoring/explain.py`, what else is known of the customer by
+`picture.py`, from what was published; nothing is computed again. Why a customer is not there
+stands in `absence.py`, what of one does not count in `uncounted.py`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from dagster_project.engine.embedded import WrongSecret, require_secret
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.ingest.contacts import CONTACT_SPACES
 from dagster_project.publish.absence import Search, absence_lines
+from dagster_project.publish.picture import Picture
 from dagster_project.publish.publications import (
     Published,
     all_publications,
@@ -327,7 +328,7 @@ class _Question:
         customer = found[0]
         [scores] = self.read(
             "select * from customer_scores where customer_key = cast(? as uuid)", [key])
-        last = customer["last_purchase_date"]
+        last, reference = customer["last_purchase_date"], self._reference()
         features = {
             "purchases_n": customer["purchases_n"], "median_gap_days": customer["median_gap_days"],
             "days_since_last_purchase": None if last is None
@@ -336,7 +337,9 @@ class _Question:
         return [
             *self._head(key), *self._facts(customer),
             *uncounted_lines(self._search(key), key, self._names(key)), "",
-            *explain(scores, features, self._reference(), self.configuration, self.language),
+            *explain(scores, features, reference, self.configuration, self.language),
+            *Picture(self.read, key, scores, reference, self.configuration,
+                     self.language).lines(),
         ]
 
     def _history(self, key: str) -> list[str]:
