@@ -1,8 +1,8 @@
 """One customer of a publication in words: who, by which inputs, facts, scores, labels.
 
-Scores are put into words by `scoring/explain.py`, from what was published; nothing is computed
-again. Why a customer is not there stands in `absence.py`, what of one does not count in
-`uncounted.py`.
+Scores are put into words by `scoring/explain.py`, what else is known of the customer by
+`picture.py`, from what was published; nothing is computed again. Why a customer is not there
+stands in `absence.py`, what of one does not count in `uncounted.py`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from dagster_project.ingest.contacts import CONTACT_SPACES
 from dagster_project.publish.absence import Search, absence_lines
 from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.change_words import change_lines
+from dagster_project.publish.picture import Picture
 from dagster_project.publish.publications import (
     Published,
     all_publications,
@@ -329,7 +330,7 @@ class _Question:
         customer = found[0]
         [scores] = self.read(
             "select * from customer_scores where customer_key = cast(? as uuid)", [key])
-        last = customer["last_purchase_date"]
+        last, reference = customer["last_purchase_date"], self._reference()
         features = {
             "purchases_n": customer["purchases_n"], "median_gap_days": customer["median_gap_days"],
             "days_since_last_purchase": None if last is None
@@ -339,7 +340,9 @@ class _Question:
             *self._head(key), *self._facts(customer),
             *self._changes(key),
             *uncounted_lines(self._search(key), key, self._names(key)), "",
-            *explain(scores, features, self._reference(), self.configuration, self.language),
+            *explain(scores, features, reference, self.configuration, self.language),
+            *Picture(self.read, key, scores, reference, self.configuration,
+                     self.language).lines(),
         ]
 
     def _changes(self, key: str) -> Iterator[str]:

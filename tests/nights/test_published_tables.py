@@ -14,11 +14,20 @@ from dagster_project.publish.tables import CUSTOMER_SCORES
 from dagster_project.scoring.score import published_columns
 from dagster_project.settings import Home
 from nights.conftest import Teller
-from nights.homes import TrialHome
+from nights.homes import PROJECT, TrialHome
+from nights.partitions import INSUFFICIENT, require_partitions
 
 TABLES = PUBLISHED_TABLES
 VIEWS = {"score_contributions", "quadrant_migrations"}
 Columns = list[tuple[str, str]]
+# What the design promises readers; more may be declared, none of these may go.
+DESIGNED = {
+    "customers", "customer_scores", "customer_score_history", "label_history",
+    "score_contributions", "segment_kpis", "quadrant_migrations", "churn_warnings",
+    "customer_ids", "customer_key_changes", "strategies", "scoring_reference", "configurations",
+    "quality_results", "rejected_rows", "pipeline_runs", "publication",
+}
+DICTIONARY = PROJECT / "docs" / "tables.md"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +62,22 @@ def _tables(file: Path, kind: str) -> set[str]:
 def test_the_publication_holds_the_declared_tables_and_no_others(home: TrialHome) -> None:
     assert _tables(home.publication, "BASE TABLE") == {table.name for table in TABLES}
     assert _tables(home.publication, "VIEW") == VIEWS
+
+
+def test_every_designed_and_every_declared_table_is_published_and_documented(
+    home: TrialHome,
+) -> None:
+    expected = DESIGNED | VIEWS | {table.name for table in TABLES}
+    published = _tables(home.publication, "BASE TABLE") | _tables(home.publication, "VIEW")
+    assert expected - published == set()
+    headings = {line.removeprefix("### ") for line in
+                DICTIONARY.read_text(encoding="utf-8").splitlines() if line.startswith("### ")}
+    assert expected - headings == set()
+
+
+def test_labels_partition_the_customers(home: TrialHome) -> None:
+    parts = require_partitions(home)
+    assert parts["tier"][INSUFFICIENT] > 0 and parts["quadrant"][INSUFFICIENT] > 0
 
 
 def test_the_status_holds_the_declared_tables_and_no_others(home: TrialHome) -> None:

@@ -15,7 +15,13 @@ from dagster_project.customers.identities import identity_token
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.ingest.canonical import REJECTION_REASONS
 from dagster_project.ingest.loading import HashMemory, ingest_landing
-from dagster_project.publish import absence, change_words, explanation, uncounted
+from dagster_project.publish import (
+    absence,
+    change_words,
+    explanation,
+    picture,
+    uncounted,
+)
 from dagster_project.publish.explanation import Unexplainable, explain_customer
 from dagster_project.publish.publications import dates_in_words
 from dagster_project.settings import SAMPLE_SECRET, Home
@@ -95,6 +101,35 @@ def test_contributions_add_up_to_the_published_score(home):
             score, parts = score_parts(lines, label)
             assert score == sum(parts)
             assert score == row[name].quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+def test_what_is_known_beside_the_scores_is_that_of_the_publication(home):
+    """Buyers and prospects: lifetime value, RFM cell, contribution, held labels that differ."""
+    rows = home.query(
+        "select customer_key, rfm_cell, contribution_amount, contribution_rank, "
+        "historic_margin_amount, tier <> tier_held as has_other_tier, "
+        "quadrant <> quadrant_held as has_other_quadrant "
+        "from crm.customer_segments inner join crm.customer_profitability using (customer_key) "
+        "inner join crm.customer_scores using (customer_key) "
+        "left join crm.customer_lifetime_values using (customer_key) order by customer_key")
+    buyers, prospects = ([row for row in rows if (row["rfm_cell"] is not None) is is_buyer][::20]
+                         for is_buyer in (True, False))
+    held = [row for row in rows if row["has_other_tier"] or row["has_other_quadrant"]]
+    assert len(buyers) >= 4 and prospects
+    for row in [*buyers, *held[:4]]:
+        text = text_of(said(home, str(row["customer_key"])))
+        assert f", cell {row['rfm_cell']} (recency " in text or row["rfm_cell"] is None
+        assert "- no expectation: " in text and ", 500 are needed" in text
+        if row["contribution_rank"] is not None:
+            amount = row["contribution_amount"].quantize(Decimal("0.01"), ROUND_HALF_UP)
+            assert (f"- contribution in 365 days: {amount:,} CNY" in text
+                    and f"rank {row['contribution_rank']}, tenth" in text)
+        assert ("\nHeld tier: " in text) == row["has_other_tier"]
+        assert ("\nHeld quadrant: " in text) == row["has_other_quadrant"]
+    for row in prospects:
+        text = text_of(said(home, str(row["customer_key"])))
+        assert "- none, since there is no purchase" in text
+        assert "- RFM: none, since there is no purchase" in text
 
 
 def test_merged_ids_lead_to_one_key(home):
@@ -350,7 +385,8 @@ def test_command_line(home):
 def test_every_reason_has_words_in_both_languages():
     """A new reason of rejection needs Chinese words, and both languages the same sentences."""
     assert absence._HINTS["zh"].keys() == REJECTION_REASONS.keys()
-    for words in (absence._WORDS, change_words._WORDS, explanation._WORDS, uncounted._WORDS):
+    for words in (absence._WORDS, change_words._WORDS, explanation._WORDS, picture._WORDS,
+                  uncounted._WORDS):
         assert words["zh"].keys() == words["en"].keys()
 
 

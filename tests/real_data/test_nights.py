@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from nights.homes import TrialHome
+from nights.partitions import INSUFFICIENT, QUADRANTS, STAGES, require_partitions
 from real_data.exports import data_folder, home_of, table, total
 
 pytestmark = pytest.mark.real_data
@@ -273,6 +274,14 @@ def test_olist_answers_are_the_reviews(olist: TrialHome) -> None:
     assert people == [{"n": 0}]
 
 
+def test_olist_labels_partition_the_customers(olist: TrialHome) -> None:
+    parts = require_partitions(olist)
+    assert sum(parts["quadrant"].values()) == 8016
+    # 61 % of the customers bought once and no order is younger than two weeks: the loyalty axis
+    # comes from answers, and nobody has an old label to hold.
+    assert parts["quadrant"] == parts["quadrant_held"]
+
+
 @pytest.fixture(scope="module")
 def cdnow(tmp_path_factory: Temporary) -> TrialHome:
     """The home of a music shop after the night of 1998-06-30."""
@@ -309,3 +318,12 @@ def test_cdnow_has_a_value_for_every_buyer(cdnow: TrialHome) -> None:
     rows = cdnow.query("select tier, count(*) as n from crm.customer_scores group by tier")
     assert {row["tier"] for row in rows} == {"high", "medium", "low"}
     assert sum(row["n"] for row in rows) == 23570
+
+
+def test_cdnow_labels_partition_the_customers(cdnow: TrialHome) -> None:
+    parts = require_partitions(cdnow)
+    assert sum(parts["tier"].values()) == 23570
+    assert set(parts["quadrant"]) == QUADRANTS - {INSUFFICIENT}
+    # Three months without new customers, and most were here a year ago for the last time.
+    assert set(parts["lifecycle_stage"]) <= STAGES
+    assert parts["lifecycle_stage"]["lost"] > parts["lifecycle_stage"]["loyal"] > 0

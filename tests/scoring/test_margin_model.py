@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 
+from dagster_project.scoring.lifetime import margin_model
 from dagster_project.scoring.lifetime.margin_model import (
     MarginModel,
     MarginSummaries,
@@ -87,3 +88,15 @@ def test_losses_are_left_out_of_the_fit() -> None:
     rows = [(3, 12.5), (2, -4.0), (1, 0.0), (3, 12.5)]
     found = summaries_of(rows)
     assert (found.total, len(found.purchases)) == (2, 1)
+
+
+def test_a_sample_shows_where_to_begin_and_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = simulated(20_000, 4)
+    fit = fit_margin_model(found)
+    monkeypatch.setattr(margin_model, "LARGE_SUMMARIES", 1_000)
+    monkeypatch.setattr(margin_model, "SAMPLE_CUSTOMERS", 2_000)
+    sampled = fit_margin_model(found)
+    assert sampled.is_converged
+    assert sampled.parameters == fit.parameters

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import approx_fprime
 from scipy.special import beta, hyp2f1
 
+from dagster_project.scoring.lifetime import purchase_model
 from dagster_project.scoring.lifetime.purchase_model import (
     PurchaseModel,
     PurchaseModelName,
@@ -194,3 +195,17 @@ def test_the_modified_likelihood_is_that_of_its_story() -> None:
 def test_impossible_summaries_are_refused(x: float, t_x: float, age: float) -> None:
     with pytest.raises(SummaryFault, match="cannot be"):
         PurchaseSummaries.of(*(np.array([float(value)]) for value in (x, t_x, age)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("has_prior", [False, True])
+def test_a_sample_shows_where_to_begin_and_changes_nothing(
+    name: PurchaseModelName, has_prior: bool, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = simulated(10_000, 6)
+    fit = fit_purchase_model(name, found, has_prior=has_prior)
+    monkeypatch.setattr(purchase_model, "LARGE_SUMMARIES", 1_000)
+    monkeypatch.setattr(purchase_model, "SAMPLE_CUSTOMERS", 2_000)
+    sampled = fit_purchase_model(name, found, has_prior=has_prior)
+    assert sampled.is_converged
+    assert sampled.parameters == fit.parameters

@@ -15,10 +15,14 @@ from scipy.special import gammaln, psi
 
 from dagster_project.scoring.exact import Real, Whole
 from dagster_project.scoring.lifetime.likelihood import (
+    LARGE_SUMMARIES,
+    SAMPLE_CUSTOMERS,
     Likelihood,
     Maximum,
     maximise,
+    narrow,
     significant,
+    spread_sample,
 )
 
 PARAMETERS = ("p", "q", "v")
@@ -49,7 +53,7 @@ class MarginSummaries:
         weights = np.ones(len(purchases), np.int64) if customers is None else customers
         is_used = (purchases > 0) & (mean_margin > 0)
         n, mean, weights = purchases[is_used], mean_margin[is_used], weights[is_used]
-        order = np.lexsort((mean, n))
+        order = np.lexsort((mean, narrow(n)))
         n, mean = n[order], mean[order]
         is_first = np.ones(len(order), np.bool_)
         is_first[1:] = (n[1:] != n[:-1]) | (mean[1:] != mean[:-1])
@@ -65,6 +69,11 @@ class MarginSummaries:
         return cls.of(*(np.concatenate([getattr(part, name) for part in parts])
                         for name in ("purchases", "mean_margin", "customers")))
 
+    def sample(self, customers: int) -> MarginSummaries:
+        """So many of the customers, at equal distances in the order of the summaries."""
+        positions, counts = spread_sample(self.customers, customers)
+        return MarginSummaries(self.purchases[positions], self.mean_margin[positions], counts)
+
     @property
     def total(self) -> int:
         """Customers in all."""
@@ -73,28 +82,28 @@ class MarginSummaries:
 
 def log_likelihood(summaries: MarginSummaries) -> Likelihood:
     """The mean log-likelihood with its gradient, by logarithms of p, q - 1 and v."""
-    n, where = np.unique(summaries.purchases, return_inverse=True)
+    # Summaries are sorted by their purchases: those of one number stand together.
+    n, firsts = np.unique(summaries.purchases, return_index=True)
     shares = summaries.customers / summaries.total
-    share_of_n = np.bincount(where, shares, minlength=len(n))
+    share_of_n = np.add.reduceat(shares, firsts)
     totals = summaries.purchases * summaries.mean_margin
-    log_totals = np.log(totals)
-    log_total_of_n = np.bincount(where, shares * log_totals, minlength=len(n))
+    log_total_of_n = np.add.reduceat(shares * np.log(totals), firsts)
     log_mean = (shares * np.log(summaries.mean_margin)).sum()
 
     def mean(logarithms: Real) -> tuple[float, Real]:
         p, above_one, v = np.exp(logarithms).tolist()
         q = 1 + above_one
         shape = p * n
-        both = shares * np.log(v + totals)
-        both_of_n = np.bincount(where, both, minlength=len(n))
+        both = v + totals
+        log_both_of_n = np.add.reduceat(shares * np.log(both), firsts)
         value = (
             (share_of_n * (gammaln(shape + q) - gammaln(shape) - gammaln(q))).sum()
             + q * np.log(v) + (shape * log_total_of_n).sum() - log_mean
-            - ((shape + q) * both_of_n).sum())
+            - ((shape + q) * log_both_of_n).sum())
         by_p = (n * (share_of_n * (psi(shape + q) - psi(shape)) + log_total_of_n
-                     - both_of_n)).sum()
-        by_q = (share_of_n * (psi(shape + q) - psi(q))).sum() + np.log(v) - both_of_n.sum()
-        by_v = q / v - (shares * (p * summaries.purchases + q) / (v + totals)).sum()
+                     - log_both_of_n)).sum()
+        by_q = (share_of_n * (psi(shape + q) - psi(q))).sum() + np.log(v) - log_both_of_n.sum()
+        by_v = q / v - ((shape + q) * np.add.reduceat(shares / both, firsts)).sum()
         return float(value), np.array([by_p * p, by_q * above_one, by_v * v])
 
     return mean
@@ -106,7 +115,9 @@ def fit_margin_model(summaries: MarginSummaries) -> Maximum:
     unit = significant(float(mean), 2)
     scaled = MarginSummaries(summaries.purchases, summaries.mean_margin / unit,
                              summaries.customers)
-    found = maximise(log_likelihood(scaled), _STARTS, BOUNDS)
+    is_large = len(scaled.purchases) > LARGE_SUMMARIES
+    found = maximise(log_likelihood(scaled), _STARTS, BOUNDS,
+                     log_likelihood(scaled.sample(SAMPLE_CUSTOMERS)) if is_large else None)
     p, above_one, v = found.parameters
     return Maximum((p, significant(1 + above_one), significant(v * unit)),
                    found.log_likelihood - float(np.log(unit)), found.gradient,

@@ -28,10 +28,14 @@ from scipy.special import betaln, expit, gammaln, psi
 
 from dagster_project.scoring.exact import Real, Whole
 from dagster_project.scoring.lifetime.likelihood import (
+    LARGE_SUMMARIES,
+    SAMPLE_CUSTOMERS,
     Likelihood,
     Maximum,
     maximise,
+    narrow,
     significant,
+    spread_sample,
 )
 
 PurchaseModelName: TypeAlias = Literal["mbg_nbd", "bg_nbd"]
@@ -84,7 +88,7 @@ class PurchaseSummaries:
                 f"{int((~is_possible).sum())} purchase summaries cannot be, such as x = "
                 f"{repeats[row]}, t_x = {recency[row]}, T = {age[row]}: 0 <= t_x <= T must hold, "
                 f"and t_x > 0 exactly where x > 0")
-        order = np.lexsort((age, recency, repeats))
+        order = np.lexsort((narrow(age), narrow(recency), narrow(repeats)))
         columns = [np.asarray(column, np.float64)[order] for column in (repeats, recency, age)]
         is_first = np.ones(len(order), np.bool_)
         is_first[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
@@ -100,6 +104,12 @@ class PurchaseSummaries:
             return cls(*(np.empty(0),) * 3, np.empty(0, np.int64))
         return cls.of(*(np.concatenate([getattr(part, name) for part in parts])
                         for name in ("repeats", "recency", "age", "customers")))
+
+    def sample(self, customers: int) -> PurchaseSummaries:
+        """So many of the customers, at equal distances in the order of the summaries."""
+        positions, counts = spread_sample(self.customers, customers)
+        return PurchaseSummaries(self.repeats[positions], self.recency[positions],
+                                 self.age[positions], counts)
 
     @cached_property
     def total(self) -> int:
@@ -117,31 +127,43 @@ def log_likelihood(name: PurchaseModelName, summaries: PurchaseSummaries) -> Lik
     """The mean log-likelihood of a customer, with its gradient, by logarithms of r, alpha, a, b."""
     modified = 1.0 if name == "mbg_nbd" else 0.0
     x, where = summaries.by_repeats
+    # Summaries are sorted by their repeats: those of one number stand together.
+    firsts = np.searchsorted(where, np.arange(len(x)))
     shares = summaries.customers / summaries.total
-    share_of_x = np.bincount(where, shares, minlength=len(x))
+    share_of_x = np.add.reduceat(shares, firsts)
+    # Times repeat (whole days): each is looked up, and what depends on ages alone is added first.
+    ages, age_of = np.unique(summaries.age, return_inverse=True)
+    recencies, recency_of = np.unique(summaries.recency, return_inverse=True)
+    share_of_age = np.bincount(age_of, shares, minlength=len(ages))
+    repeats_of_age = np.bincount(age_of, shares * summaries.repeats, minlength=len(ages))
     # In BG/NBD nobody without a repeat purchase can have left.
-    may_have_left = (summaries.repeats > 0) | (modified > 0)
+    may_have_left = (x > 0) | (modified > 0)
 
     def mean(logarithms: Real) -> tuple[float, Real]:
         r, alpha, a, b = np.exp(logarithms).tolist()
         s, c = r + x, b + x + modified
-        rate, last_rate = alpha + summaries.age, alpha + summaries.recency
-        log_rate, log_last_rate = np.log(rate), np.log(last_rate)
+        rate, last_rate = alpha + ages, alpha + recencies
+        log_rate = np.log(rate)
         # c - 1 is not above 0 only for x = 0 in BG/NBD, where the term is left out.
         before = np.where(c > 1, c - 1, 1.0)
-        stayed = -s[where] * log_rate
-        left = np.where(may_have_left,
-                        (np.log(a) - np.log(before))[where] - s[where] * log_last_rate, -np.inf)
+        # How far the silence since the last purchase reaches, and the odds of having left by it.
+        reach = log_rate[age_of] - np.log(last_rate)[recency_of]
+        odds = np.where(may_have_left, np.log(a) - np.log(before), -np.inf)[where] + (
+            s[where] * reach)
+        small = np.exp(-np.abs(odds))
+        beside_one = 1 + small
         own = gammaln(s) - gammaln(r) + betaln(a, c) - betaln(a, b)
-        value = (share_of_x * own).sum() + r * np.log(alpha) + (
-            shares * np.logaddexp(stayed, left)).sum()
-        gone = shares * expit(left - stayed)
-        kept = shares - gone
-        gone_of_x = np.bincount(where, gone, minlength=len(x))
+        weight_of_age = r * share_of_age + repeats_of_age
+        value = (share_of_x * own).sum() + r * np.log(alpha) - (weight_of_age * log_rate).sum() + (
+            shares * (np.maximum(odds, 0) + np.log(beside_one))).sum()
+        gone = shares * np.where(odds >= 0, 1.0, small) / beside_one
+        gone_of_x = np.add.reduceat(gone, firsts)
+        pull = (1 / last_rate)[recency_of] - (1 / rate)[age_of]
         by_r = ((share_of_x * (psi(s) - psi(r))).sum() + np.log(alpha)
-                - (kept * log_rate + gone * log_last_rate).sum())
-        by_alpha = r / alpha - (s[where] * (kept / rate + gone / last_rate)).sum()
-        by_a = (share_of_x * (psi(a + b) - psi(a + c))).sum() + gone.sum() / a
+                - (share_of_age * log_rate).sum() + (gone * reach).sum())
+        by_alpha = r / alpha - (weight_of_age / rate).sum() - (
+            s * np.add.reduceat(gone * pull, firsts)).sum()
+        by_a = (share_of_x * (psi(a + b) - psi(a + c))).sum() + gone_of_x.sum() / a
         by_b = (share_of_x * (psi(c) - psi(a + c) - psi(b) + psi(a + b))
                 - gone_of_x / before).sum()
         return float(value), np.array([by_r * r, by_alpha * alpha, by_a * a, by_b * b])
@@ -169,19 +191,29 @@ def fit_purchase_model(
     unit = significant(max(float(ages), 1e-9), 2)
     scaled = PurchaseSummaries(summaries.repeats, summaries.recency / unit, summaries.age / unit,
                                summaries.customers)
-    likelihood = log_likelihood(name, scaled)
 
-    def held(logarithms: Real) -> tuple[float, Real]:
-        value, gradient = likelihood(logarithms)
-        pull = logarithms / (PRIOR_SPREAD**2 * summaries.total)
-        return value - float((logarithms * pull).sum()) / 2, gradient - pull
+    def likelihood(of: PurchaseSummaries) -> Likelihood:
+        plain = log_likelihood(name, of)
+        return _held_weakly(plain, summaries.total) if has_prior else plain
 
-    found = maximise(held if has_prior else likelihood, _STARTS, BOUNDS)
+    is_large = len(scaled.age) > LARGE_SUMMARIES
+    found = maximise(likelihood(scaled), _STARTS, BOUNDS,
+                     likelihood(scaled.sample(SAMPLE_CUSTOMERS)) if is_large else None)
     r, alpha, a, b = found.parameters
     repeats = (summaries.repeats * summaries.customers).sum() / summaries.total
     return Maximum((r, significant(alpha * unit), a, b),
                    found.log_likelihood - float(repeats) * float(np.log(unit)),
                    found.gradient, found.is_converged)
+
+
+def _held_weakly(likelihood: Likelihood, customers: int) -> Likelihood:
+    """With the prior; it weighs as much as about one of the customers."""
+    def held(logarithms: Real) -> tuple[float, Real]:
+        value, gradient = likelihood(logarithms)
+        pull = logarithms / (PRIOR_SPREAD**2 * customers)
+        return value - float((logarithms * pull).sum()) / 2, gradient - pull
+
+    return held
 
 
 @dataclass(frozen=True)
