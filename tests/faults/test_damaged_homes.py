@@ -14,6 +14,7 @@ from tests.conftest import INJECTED
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 @pytest.mark.xdist_group("damaged_homes")
 def test_a_run_over_a_damaged_store_says_which_and_what_to_do(
         home_after: Teller, record_property: Any) -> None:

@@ -98,6 +98,7 @@ def _without_checks(home: TrialHome) -> Any:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 @pytest.mark.xdist_group("unverified")
 def test_a_candidate_that_was_never_judged_is_refused_by_name(
         home_after: Teller, record_property: Any) -> None:
@@ -113,6 +114,7 @@ def test_a_candidate_that_was_never_judged_is_refused_by_name(
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 @pytest.mark.xdist_group("unverified")
 def test_an_approval_that_was_copied_or_edited_is_refused_where_it_counts(
         home_after: Teller, record_property: Any) -> None:
@@ -141,6 +143,7 @@ def _refused(home: TrialHome) -> str:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 @pytest.mark.xdist_group("unverified")
 def test_a_range_of_nights_ends_at_the_one_that_is_refused(
         home_after: Teller, record_property: Any) -> None:
