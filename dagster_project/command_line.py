@@ -683,6 +683,13 @@ def approve(
     _show_publication(home)
 
 
+def _is_said_in_words(error: Exception) -> bool:
+    from dagster_project.engine.failures import ResourceLimit, StoreUnreadable
+    from dagster_project.engine.whole_stores import StoresApart
+
+    return isinstance(error, (StoreUnreadable, ResourceLimit, StoresApart))
+
+
 def main() -> None:
     """Entry point of `crm-value`."""
     code = 0
@@ -690,6 +697,12 @@ def main() -> None:
         app()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
+    except Exception as error:
+        # Whatever the command, a file that cannot be read or a full disk is said in words.
+        if not _is_said_in_words(error):
+            raise
+        err.print(str(error), markup=False)
+        code = NOT_FINISHED
     sys.stdout.flush()
     sys.stderr.flush()
     # The engine's binding reports leaks of its own, over dozens of lines, when the interpreter

@@ -135,8 +135,7 @@ class HomeResource(dg.ConfigurableResource):
             writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
                         wait_seconds=home.settings.lock_wait_seconds, tell=tell),
         ):
-            for words in words_of(tell_lost_runs(home, context.instance)):
-                tell(words)
+            _tell_lost_runs(context, home, tell)
             try:
                 require_disk(home)
                 engine = EmbeddedEngine(home.stores, home.secret)
@@ -186,6 +185,16 @@ def _write_record(context: dg.InitResourceContext, session: RunSession) -> None:
         message = "\n".join(failures)
     _keep_record(context, session.home, session.record(message, outcome, _utc_now()),
                  session.results, session.refused_files)
+
+
+def _tell_lost_runs(context: dg.InitResourceContext, home: Home,
+                    tell: Callable[[str], None]) -> None:
+    """Before this run begins; where it cannot be told, the next run tells it."""
+    try:
+        for words in words_of(tell_lost_runs(home, context.instance)):
+            tell(words)
+    except (StoreUnreadable, ResourceLimit, OSError) as error:
+        tell(f"lost runs could not be told: {error}")
 
 
 def _keep_record(context: dg.InitResourceContext, home: Home, record: dict[str, object],

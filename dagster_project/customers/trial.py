@@ -67,7 +67,7 @@ def try_landing(home: Home, night: date, tell: Callable[[str, float | None], Non
         if home.stores.raw.exists():
             shutil.copyfile(home.stores.raw, folder / home.stores.raw.name)
         stores = replace(home.stores, state=folder, warehouse=folder)
-        engine = EmbeddedEngine(stores, home.secret)
+        engine = EmbeddedEngine(stores, home.secret, is_trial=True)
         report = ingest_landing(
             engine, home.landing, home.sources, HashMemory(folder / "hashes.json"),
             run_id="check", now=datetime.now(UTC).replace(tzinfo=None),

@@ -33,12 +33,13 @@ AREAS = ("raw", "vault", "build", "publication", "status")
 class EmbeddedEngine:
     """DuckDB files of one home."""
 
-    def __init__(self, stores: Stores, secret: bytes) -> None:
+    def __init__(self, stores: Stores, secret: bytes, *, is_trial: bool = False) -> None:
         """Makes the durable stores where they are missing.
 
         Args:
             stores: paths and limits.
             secret: key of the home's identity tokens.
+            is_trial: raw is a copy to be tried upon, and its vault begins empty.
 
         Raises:
             WrongSecret: the home was made with another secret.
@@ -48,7 +49,8 @@ class EmbeddedEngine:
         self._secret = secret
         stores.state.mkdir(parents=True, exist_ok=True)
         stores.warehouse.mkdir(parents=True, exist_ok=True)
-        require_both_or_none(stores)
+        if not is_trial:
+            require_both_or_none(stores)
         with stores.open(None, raw=(stores.raw, "READ_WRITE"),
                          vault=(stores.vault, "READ_WRITE")) as connection:
             prepare_stores(connection)

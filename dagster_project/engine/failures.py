@@ -97,7 +97,7 @@ def damage_of(path: Path) -> str | None:
                     "where database_name = current_database()").fetchall():
                 connection.execute(f"select sum(hash(t)) from {name} as t").fetchall()
     except duckdb.Error as error:
-        return first_line(error)
+        return first_line(error) if is_damage(str(error)) else None
     return None
 
 

@@ -500,7 +500,8 @@ def keep_replay(stores: Stores, candidate_file: Path, publication_id: int) -> Pa
     """Put a replayed publication beside the warehouse; its path."""
     stores.replays.mkdir(parents=True, exist_ok=True)
     target = stores.replays / f"publication-{publication_id:06d}.duckdb"
-    shutil.copyfile(candidate_file, target)
+    with full_disk_in_words(stores.warehouse):
+        shutil.copyfile(candidate_file, target)
     return target
 
 

@@ -80,9 +80,10 @@ class HashMemory:
         """`path` is a JSON file; it need not exist."""
         self._path = path
         try:
-            self._known: dict[str, list[object]] = json.loads(path.read_text())
+            known = json.loads(path.read_text())
         except (OSError, ValueError):
-            self._known = {}
+            known = {}
+        self._known: dict[str, list[object]] = known if isinstance(known, dict) else {}
         self._seen: dict[str, list[object]] = {}
 
     def hash_of(self, file: FoundFile) -> str:
@@ -95,7 +96,9 @@ class HashMemory:
 
     def keep(self) -> None:
         """Write down the files of this look."""
-        self._path.write_text(json.dumps(self._seen))
+        unfinished = self._path.with_suffix(".unfinished")
+        unfinished.write_text(json.dumps(self._seen))
+        unfinished.replace(self._path)
 
 
 def ingest_landing(

@@ -21,7 +21,8 @@ from typing import Any
 
 import duckdb
 
-PATIENCE_SECONDS = 540
+# Less than the longest timeout of a test that plays a scenario.
+PATIENCE_SECONDS = 1700
 FILE_EVENTS = {"os.rename", "os.link", "os.remove", "os.chmod", "os.mkdir", "os.rmdir",
                "shutil.copyfile", "shutil.rmtree"}
 LIBRARIES = ["duckdb", "numpy", "pandas", "pyarrow", "pyarrow.parquet", "pydantic",

@@ -279,7 +279,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of a few megabytes."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(folder)], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)], check=True)
     try:
         yield folder
     finally:

@@ -83,7 +83,7 @@ def kill_ingest(folder: Path, share: float) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("share", [
-    0.05, pytest.param(0.6, marks=pytest.mark.faults)])
+    0.05, pytest.param(0.6, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
 def test_ingest_killed_at_any_point_loads_each_row_once(
         tmp_path: Path, share: float, record_property: Any) -> None:
     points, kills = play(kill_ingest, tmp_path, share)

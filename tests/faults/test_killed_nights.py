@@ -28,6 +28,7 @@ def kill_the_night(home: TrialHome) -> list[str]:
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(1800)
 @pytest.mark.xdist_group("killed_nights")
 def test_a_night_killed_everywhere_ends_as_an_undisturbed_one(
         home_after: Teller, chronicle: Teller, record_property: Any) -> None:
