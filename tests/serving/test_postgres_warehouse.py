@@ -294,6 +294,34 @@ def test_a_publisher_that_is_killed_leaves_the_old_publication_and_no_work(
     assert [name[:11] for name in served.loaded()] == ["crm__000001", "crm__000003"]
 
 
+def test_a_connection_that_is_lost_at_the_commit_is_told_of(served: Served) -> None:
+    served.show(1)
+    with pytest.raises(ServingFailed, match="The warehouse file is switched already.*crm-value "
+                                            "publish"), \
+            served.switching(served.file(2)):
+        served.execute("select pg_terminate_backend(pid) from pg_stat_activity "
+                       "where application_name = 'crm-value publisher'")
+    assert served.shown() == {1}
+    served.show(2)
+    assert served.shown() == {2}
+
+
+def test_a_connection_that_is_lost_while_it_loads_changes_nothing(served: Served) -> None:
+    """The server ends the session when the first table is there."""
+    served.show(1)
+    served.execute(
+        "create function lose() returns event_trigger language plpgsql as $$ begin "
+        "perform pg_terminate_backend(pg_backend_pid()); end $$",
+        "create event trigger losing on ddl_command_end when tag in ('CREATE TABLE') "
+        "execute function lose()")
+    with pytest.raises(ServingFailed, match="What readers see there was not changed"):
+        served.show(2)
+    served.execute("drop event trigger losing")
+    assert served.shown() == {1}
+    served.show(2)
+    assert served.shown() == {2}
+
+
 def test_a_schema_that_the_ledger_does_not_know_is_cleared_away(served: Served) -> None:
     served.show(1)
     served.execute("create schema crm__000009_0123abcd",
