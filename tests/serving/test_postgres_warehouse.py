@@ -332,6 +332,31 @@ def test_a_schema_that_the_ledger_does_not_know_is_cleared_away(served: Served) 
     assert served.rows("select 1 from pg_namespace where nspname = 'crm__own'") == [(1,)]
 
 
+def test_what_others_made_in_the_schema_stays_there(served: Served) -> None:
+    served.show(1)
+    served.execute("create view crm.mine as select max(total) as best from crm.segment_kpis",
+                   "create table crm.theirs as select 1 as a")
+    served.show(2)
+    assert served.rows("select best from crm.mine") == [(Decimal("9900.0000"),)]
+    assert served.rows("select a from crm.theirs") == [(1,)]
+    with pytest.raises(ServingFailed, match="holds something else called theirs"):
+        served.show(3, extra=["create table theirs as select 2 as a"])
+    assert served.shown() == {2}
+
+
+def test_what_was_dropped_by_hand_is_loaded_and_shown_again(served: Served) -> None:
+    file = served.show(1)
+    served.execute("drop view crm.high_scores")
+    with served.switching(file):
+        pass
+    assert served.rows("select count(*) from crm.high_scores") == [(CUSTOMERS_N // 10,)]
+    [schema] = served.loaded()
+    served.execute(f'drop schema "{schema}" cascade')
+    with served.switching(file):
+        pass
+    assert served.shown() == {1}
+
+
 def test_two_publishers_work_one_after_the_other(served: Served) -> None:
     served.show(1)
     impatient = Served(served.url, served.folder, HASTY)
