@@ -23,6 +23,7 @@ from dagster_project.engine.serving import ServingBounds, ServingFailed
 from dagster_project.engine.warehouse_file import Relation
 
 SERVED = "crm"
+LOADED_SCHEMA = r"crm__\d{6,}_[0-9a-f]{8}"
 BUSY = (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled,
         psycopg.errors.DeadlockDetected)
 # Between two attempts, so that readers who were made to wait get through.
@@ -36,9 +37,20 @@ _COLUMNS = sa.text("""
     select c.relname, a.attname, format_type(a.atttypid, a.atttypmod)
     from pg_class as c
     inner join pg_attribute as a on c.oid = a.attrelid
-    where c.relnamespace = to_regnamespace(:schema) and c.relkind in ('v', 'r')
+    where c.relnamespace = to_regnamespace(:schema) and c.relkind in ('v', 'r', 'm', 'f', 'p')
         and a.attnum > 0 and not a.attisdropped
     order by c.relname, a.attnum
+""")
+# Views over a loaded publication are ours; whatever else stands in the schema is somebody's.
+_OURS = sa.text(r"""
+    select distinct c.relname
+    from pg_class as c
+    inner join pg_rewrite as r on c.oid = r.ev_class
+    inner join pg_depend as d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
+        and d.refclassid = 'pg_class'::regclass
+    inner join pg_class as source on d.refobjid = source.oid
+    inner join pg_namespace as n on source.relnamespace = n.oid
+    where c.relnamespace = to_regnamespace(:schema) and c.relkind = 'v' and n.nspname ~ :loaded
 """)
 _COMMENTS = sa.text("""
     select c.relname, coalesce(a.attname, ''), d.description
@@ -160,7 +172,15 @@ class PostgresSwitch:
     # --- the plan -----------------------------------------------------------------------------
 
     def _plan(self, schema: str, relations: Sequence[Relation]) -> _Plan:
-        old, new = self._columns(SERVED), self._columns(schema)
+        there, new = self._columns(SERVED), self._columns(schema)
+        old = {name: there[name] for name in self._views()}
+        if set(new) != {relation.name for relation in relations}:
+            raise ServingFailed(f"schema {schema} does not hold the tables that were loaded into "
+                                f"it; drop it, and run again")
+        others = sorted(set(new) & (set(there) - set(old)))
+        if others:
+            raise ServingFailed(f"schema {SERVED} holds something else called {', '.join(others)}, "
+                                f"which is to be published now; move it into another schema")
         dependents = self._dependents()
         statements: list[str] = []
         dropped = sorted(name for name, columns in old.items()
@@ -181,6 +201,10 @@ class PostgresSwitch:
                 if name not in new or (column and column not in new[name])}
         statements += self._comments(relations, dropped)
         return _Plan(tuple(statements), tuple(dropped), frozenset(lost))
+
+    def _views(self) -> list[str]:
+        return sorted(self._connection.scalars(
+            _OURS, {"schema": SERVED, "loaded": f"^{LOADED_SCHEMA}$"}))
 
     def _columns(self, schema: str) -> Columns:
         found: Columns = {}
@@ -231,16 +255,16 @@ class PostgresSwitch:
                 raise ServingFailed(
                     f"the views of schema {SERVED} are in use, and were not free within "
                     f"{self._bounds.switch_wait_seconds:g} s (postgres.switch_wait_seconds in "
-                    f"config/home.yaml). In "
-                    f"the way: {'; '.join(blockers) or 'nobody who could be named'}. End it there "
-                    f"or with select pg_terminate_backend(pid); then run again")
+                    f"config/home.yaml). In the way: "
+                    f"{'; '.join(blockers) or 'nobody who could be named'}. End it there or with "
+                    f"select pg_terminate_backend(pid); then run again")
             # Not in step with a dashboard that is refreshed every so many seconds.
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
     def _lock(self) -> list[str] | None:
         """Lock all views at once; None, or who stands in the way."""
-        names = sorted(self._columns(SERVED), key=self._rank)
+        names = sorted(self._views(), key=self._rank)
         if not names:
             return None
         views = ", ".join(f"{quoted(SERVED)}.{quoted(name)}" for name in names)

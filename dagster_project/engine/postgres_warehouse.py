@@ -25,6 +25,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from dagster_project.engine.postgres_switch import (
+    LOADED_SCHEMA,
     SERVED,
     PostgresSwitch,
     lock_timeout_ms,
@@ -51,7 +52,6 @@ CONNECT_SECONDS = 20
 LOOK_AGAIN_SECONDS = 0.5
 # The server cuts longer names off without a word, and may make two equal.
 LONGEST_NAME = 63
-LOADED_SCHEMA = re.compile(r"crm__\d{6,}_[0-9a-f]{8}")
 # Any number will do that other programs in the database are unlikely to take.
 ADVISORY_KEY = 0x63726D5F76616C75
 SAME_TYPES = {"DATE": "date", "UUID": "uuid", "VARCHAR": "text", "BOOLEAN": "boolean",
@@ -196,9 +196,11 @@ class PostgresWarehouse:
                 raise ServingFailed(f"database {self._url.database} holds the publications of "
                                     f"another home; give each home a database of its own")
             known = set(connection.scalars(sa.select(LEDGER.c.schema_name)))
-            for name in sa.inspect(connection).get_schema_names():
-                if LOADED_SCHEMA.fullmatch(name) and name not in known:
-                    connection.execute(sa.schema.DropSchema(name, cascade=True))
+            there = {name for name in sa.inspect(connection).get_schema_names()
+                     if re.fullmatch(LOADED_SCHEMA, name)}
+            connection.execute(sa.delete(LEDGER).where(LEDGER.c.schema_name.in_(known - there)))
+        for name in sorted(there - known):
+            self._drop(connection, name)
 
     def _meanings(self, file: Path) -> tuple[Relation, ...]:
         with open_warehouse_file(self._stores, file) as opened:
@@ -225,8 +227,7 @@ class PostgresWarehouse:
                 if relation.query is None:
                     _copy(connection, file, relation)
                 else:
-                    run(connection,
-                        f"create view {quoted(relation.name)} as {relation.query}")
+                    run(connection, f"create view {quoted(relation.name)} as {relation.query}")
                 rows_n += _verify(connection, file, relation)
             connection.execute(sa.insert(LEDGER).values(
                 schema_name=schema, publication_id=publication.publication_id,
@@ -247,19 +248,25 @@ class PostgresWarehouse:
                 sa.select(LEDGER.c.schema_name).where(LEDGER.c.shown_at.is_(None))))
         kept = [name for name in names if name not in never_shown]
         for name in (*kept[self._bounds.keep_publications:], *sorted(never_shown)):
-            try:
-                with connection.begin():
-                    timeout = lock_timeout_ms(connection, self._bounds)
-                    run(connection, f"set local lock_timeout = {timeout}")
-                    # One after the other and not by cascade, which would take with it what others
-                    # built upon a table.
-                    for kind, relation in _relations_of(connection, name):
-                        run(connection, f"drop {kind} {quoted(name)}.{quoted(relation)}")
-                    connection.execute(sa.schema.DropSchema(name))
-                    connection.execute(sa.delete(LEDGER).where(LEDGER.c.schema_name == name))
-            except DBAPIError as error:
-                self._tell(f"{self._url.database}: schema {name} of an earlier publication is "
-                           f"kept until the next one: {self._words(error)}")
+            self._drop(connection, name)
+
+    def _drop(self, connection: sa.Connection, name: str) -> None:
+        """Drop a schema, unless somebody uses it or has built upon it."""
+        try:
+            with connection.begin():
+                timeout = lock_timeout_ms(connection, self._bounds)
+                run(connection, f"set local lock_timeout = {timeout}")
+                # One after the other and not by cascade, which would take with it what others
+                # built upon a table.
+                for kind, relation in _relations_of(connection, name):
+                    run(connection, f"drop {kind} {quoted(name)}.{quoted(relation)}")
+                connection.execute(sa.schema.DropSchema(name))
+                connection.execute(sa.delete(LEDGER).where(LEDGER.c.schema_name == name))
+        except DBAPIError as error:
+            if connection.invalidated:
+                raise
+            self._tell(f"{self._url.database}: schema {name} of an earlier publication is kept "
+                       f"until the next one: {self._words(error)}")
 
     # --- faults -------------------------------------------------------------------------------
 

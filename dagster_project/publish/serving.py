@@ -89,10 +89,10 @@ def show_publication(home: Home, publication_id: int | None, tell: Callable[[str
     database = _database(home, home.postgres_url, tell)
     file = _file(home, publication_id)
     number = publication_of(home.stores, file).publication_id
-    if database.shows(file):
-        return f"publication {number} is what readers see in {database.place} already"
+    since = "as before" if database.shows(file) else "from now on"
+    # Also where it is shown: whoever asks may know that a view is missing.
     with database.switching(file):
-        return f"publication {number} is what readers see in {database.place} now"
+        return f"publication {number} is what readers see in {database.place}, {since}"
 
 
 def _database(home: Home, url: str, tell: Callable[[str], None]) -> ServingDatabase:

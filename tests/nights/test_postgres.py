@@ -101,7 +101,7 @@ def test_an_earlier_publication_is_shown_again_and_the_newest_after_it(
     assert "are: 1" in said.err
     home.crm("publish", **{URL: url}).expect(0)
     assert shown(url) == [2, 2]
-    assert "already" in home.crm("publish", **{URL: url}).out
+    assert "as before" in home.crm("publish", **{URL: url}).out
 
 
 def test_a_home_that_publishes_there_says_what_is_missing(home_after: Teller) -> None:

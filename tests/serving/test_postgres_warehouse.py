@@ -294,6 +294,34 @@ def test_a_publisher_that_is_killed_leaves_the_old_publication_and_no_work(
     assert [name[:11] for name in served.loaded()] == ["crm__000001", "crm__000003"]
 
 
+def test_a_connection_that_is_lost_at_the_commit_is_told_of(served: Served) -> None:
+    served.show(1)
+    with pytest.raises(ServingFailed, match="The warehouse file is switched already.*crm-value "
+                                            "publish"), \
+            served.switching(served.file(2)):
+        served.execute("select pg_terminate_backend(pid) from pg_stat_activity "
+                       "where application_name = 'crm-value publisher'")
+    assert served.shown() == {1}
+    served.show(2)
+    assert served.shown() == {2}
+
+
+def test_a_connection_that_is_lost_while_it_loads_changes_nothing(served: Served) -> None:
+    """The server ends the session when the first table is there."""
+    served.show(1)
+    served.execute(
+        "create function lose() returns event_trigger language plpgsql as $$ begin "
+        "perform pg_terminate_backend(pg_backend_pid()); end $$",
+        "create event trigger losing on ddl_command_end when tag in ('CREATE TABLE') "
+        "execute function lose()")
+    with pytest.raises(ServingFailed, match="What readers see there was not changed"):
+        served.show(2)
+    served.execute("drop event trigger losing")
+    assert served.shown() == {1}
+    served.show(2)
+    assert served.shown() == {2}
+
+
 def test_a_schema_that_the_ledger_does_not_know_is_cleared_away(served: Served) -> None:
     served.show(1)
     served.execute("create schema crm__000009_0123abcd",
@@ -302,6 +330,31 @@ def test_a_schema_that_the_ledger_does_not_know_is_cleared_away(served: Served) 
     served.show(2)
     assert "crm__000009_0123abcd" not in served.loaded()
     assert served.rows("select 1 from pg_namespace where nspname = 'crm__own'") == [(1,)]
+
+
+def test_what_others_made_in_the_schema_stays_there(served: Served) -> None:
+    served.show(1)
+    served.execute("create view crm.mine as select max(total) as best from crm.segment_kpis",
+                   "create table crm.theirs as select 1 as a")
+    served.show(2)
+    assert served.rows("select best from crm.mine") == [(Decimal("9900.0000"),)]
+    assert served.rows("select a from crm.theirs") == [(1,)]
+    with pytest.raises(ServingFailed, match="holds something else called theirs"):
+        served.show(3, extra=["create table theirs as select 2 as a"])
+    assert served.shown() == {2}
+
+
+def test_what_was_dropped_by_hand_is_loaded_and_shown_again(served: Served) -> None:
+    file = served.show(1)
+    served.execute("drop view crm.high_scores")
+    with served.switching(file):
+        pass
+    assert served.rows("select count(*) from crm.high_scores") == [(CUSTOMERS_N // 10,)]
+    [schema] = served.loaded()
+    served.execute(f'drop schema "{schema}" cascade')
+    with served.switching(file):
+        pass
+    assert served.shown() == {1}
 
 
 def test_two_publishers_work_one_after_the_other(served: Served) -> None:
