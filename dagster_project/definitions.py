@@ -7,6 +7,7 @@ from dagster_project.automation.schedules import SCHEDULES
 from dagster_project.automation.sensors import SENSORS
 from dagster_project.customers import assets as customers
 from dagster_project.customers.assets import DBT_RESOURCE
+from dagster_project.feedback import assets as feedback
 from dagster_project.ingest import assets as ingest
 from dagster_project.publish import assets as publish
 from dagster_project.quality.checks import gate
@@ -20,7 +21,8 @@ def defs() -> dg.Definitions:
     """The code location."""
     return dg.Definitions(
         # All that the rooms have, so that no asset can be forgotten here.
-        assets=dg.load_assets_from_modules([ingest, customers, scoring, segments, publish]),
+        assets=dg.load_assets_from_modules([ingest, customers, scoring, segments, feedback,
+                                             publish]),
         asset_checks=[gate],
         jobs=JOBS,
         schedules=SCHEDULES,

@@ -28,6 +28,7 @@ STEP_WORDS = {
     "expect_from_customers": "lifetime values and churn warnings",
     "segments__segment_labels": "segments and profitability",
     "compare_with_reference": "comparing with the reference",
+    "take_feedback": "results of campaigns and the score judged",
     "publish__candidate": "staging the candidate", "gate": "auditing the candidate",
     "publish_candidate": "publishing",
 }

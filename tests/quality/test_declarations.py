@@ -149,6 +149,8 @@ def test_column_sets_follow_the_declared_tables(declarations: Declarations) -> N
                 seen.add(table)
     assert seen == {
         "account_scores",
+        "campaign_results",
+        "campaigns",
         "churn_warnings",
         "contribution_curve",
         "customer_lifetime_values",
@@ -163,6 +165,7 @@ def test_column_sets_follow_the_declared_tables(declarations: Declarations) -> N
         "population_figures",
         "publication",
         "reference_drift",
+        "score_backtest",
         "score_curves",
         "segment_kpis",
     }
