@@ -182,12 +182,11 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
     window_days = home.configuration.campaigns.window_days
     by_quadrant, rates, without_id_n = _published(home, as_of, window_days)
     groups, faults = [], []
-    for quadrant in wish.quadrants or known:
+    for quadrant in wish.quadrants or [name for name in known if name in by_quadrant]:
         customers = by_quadrant.get(quadrant, [])
         try:
             if not customers:
-                raise HoldoutError(f"{quadrant}: no customer is in it; leave it out: name the "
-                                   f"others with --quadrant")
+                raise HoldoutError(f"{quadrant}: no customer is in it; leave it out")
             groups.append(draw_group(
                 quadrant, customers, rates.get(quadrant), wish,
                 lambda key: place_of(home.secret, wish.campaign_id, key)))
@@ -195,6 +194,8 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
             faults.append(str(fault))
     if faults:
         raise HoldoutError("\n".join(faults))
+    if not groups:
+        raise HoldoutError("no customer is in any quadrant, so there is nobody to draw")
     return Holdout(wish.campaign_id, as_of, wish.treated_on or as_of + timedelta(days=1),
                    window_days, tuple(groups), without_id_n)
 
