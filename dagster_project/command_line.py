@@ -173,6 +173,8 @@ def sample(
     end: Annotated[str, typer.Option(metavar="YYYY-MM-DD",
                                      help="Last business date; default: yesterday.")] = "",
     seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 1,
+    campaign: Annotated[bool, typer.Option(
+        "--campaign", help="With a campaign, a control group and a known effect.")] = False,
 ) -> None:
     """Write made-up exports with a known dose of dirt into the home's landing folder."""
     from dagster_project.sample import write_sample
@@ -188,7 +190,7 @@ def sample(
             manifest = write_sample(
                 home.landing, home.sample_manifest, customers=customers, days=days, end=last,
                 seed=seed, time_zone=business.time_zone, base_currency=business.base_currency,
-                report_progress=tell)
+                has_campaign=campaign, report_progress=tell)
         except ValueError as error:
             raise _fail(str(error), WRONG_INPUT) from None
     rows = ", ".join(f"{kind} {totals.rows_read:,}" for kind, totals in manifest.totals.items())
@@ -651,6 +653,52 @@ def postgres_roles() -> None:
     from dagster_project.publish.serving import ROLES
 
     out.print(ROLES.read_text(encoding="utf-8"), markup=False, end="")
+
+
+@app.command()
+def holdout(
+    context: typer.Context,
+    campaign: Annotated[str, typer.Option(help="Name of the campaign, as results will have it.")],
+    write: Annotated[Path, typer.Option(
+        "--write", metavar="FILE", help="Both groups as an export of campaigns, for landing/.")],
+    quadrant: Annotated[list[str] | None, typer.Option(
+        help="Customers of this quadrant; may be given several times; else all.")] = None,
+    effect: Annotated[float | None, typer.Option(
+        help="By how much the share that buys again should rise, 0.05 for five points.")] = None,
+    power: Annotated[float, typer.Option(help="Chance with which it is to be seen.")] = 0.8,
+    share: Annotated[float | None, typer.Option(
+        help="Share that is kept apart; else the smallest that shows the effect.")] = None,
+    treated_on: Annotated[str, typer.Option(
+        "--treated-on", metavar="YYYY-MM-DD",
+        help="Date of the treatment; default: the day after the publication's.")] = "",
+) -> None:
+    """Draw the control group of a campaign, quadrant by quadrant, and write both groups."""
+    from dagster_project.engine.stores import StoreUnreadable
+    from dagster_project.feedback.holdout import (
+        DEFAULT_EFFECT,
+        HoldoutError,
+        Wish,
+        draw_holdout,
+        holdout_lines,
+        write_holdout,
+    )
+
+    home = _ready_home(context)
+    if effect is None and share is None:
+        effect = DEFAULT_EFFECT
+    wish = Wish(campaign, tuple(quadrant or ()), effect, power, share,
+                _date(treated_on, "--treated-on") if treated_on else None)
+    try:
+        drawn = draw_holdout(home, wish)
+        rows = write_holdout(drawn, write)
+    except HoldoutError as error:
+        raise _fail(str(error), WRONG_INPUT) from None
+    except StoreUnreadable as error:
+        raise _fail(str(error), NOT_FINISHED) from None
+    for line in holdout_lines(drawn):
+        out.print(line, markup=False)
+    out.print(f"{write}: {rows:,} rows. Treat the treated and nobody else, then drop the file into "
+              f"{home.landing}", markup=False)
 
 
 @app.command()

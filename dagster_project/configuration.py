@@ -538,6 +538,31 @@ class PopulationFigures(_Model):
     few_n: Annotated[int, Field(ge=2, le=10_000)] = 30
 
 
+class Campaigns(_Model):
+    """How the results of campaigns are measured.
+
+    Attributes:
+        window_days: the days that count, the day of the treatment the first.
+        response_types: interactions of these types are a response, as a purchase is.
+    """
+
+    window_days: Annotated[int, Field(ge=1, le=366)] = 30
+    response_types: Names = (
+        "comment", "event_attended", "event_feedback", "event_signup", "like", "read", "referral",
+        "review", "share", "visit", "watch")
+
+
+class ScoreBacktest(_Model):
+    """How the scores of then are judged by what customers did since.
+
+    Attributes:
+        days: the scores are those of the kept month end nearest to so many days before the
+            night; it lies off by half of them at most.
+    """
+
+    days: Annotated[int, Field(ge=30, le=730)] = 90
+
+
 class Configuration(_Model):
     """The checked content of `config/crm.yaml`."""
 
@@ -563,6 +588,8 @@ class Configuration(_Model):
     cost_to_serve: CostToServe = CostToServe()
     profitability: Profitability = Profitability()
     segments: Segments = Segments()
+    campaigns: Campaigns = Campaigns()
+    score_backtest: ScoreBacktest = ScoreBacktest()
 
     @property
     def profile_names(self) -> tuple[str, ...]:
@@ -744,6 +771,8 @@ class Configuration(_Model):
             "minimum_costed_share": f"{self.profitability.minimum_costed_share:.6f}",
             "segment_days": self.segments.window_days,
             "segment_attributes": list(self.segments.attributes),
+            "campaign_window_days": self.campaigns.window_days,
+            "campaign_response_types": list(self.campaigns.response_types),
         }}
 
     def label(self, name: str, language: str = "en") -> str:

@@ -8,6 +8,7 @@ from dagster_project.automation.sensors import SENSORS
 from dagster_project.changes import assets as changes
 from dagster_project.customers import assets as customers
 from dagster_project.customers.assets import DBT_RESOURCE
+from dagster_project.feedback import assets as feedback
 from dagster_project.ingest import assets as ingest
 from dagster_project.publish import assets as publish
 from dagster_project.quality.checks import gate
@@ -22,7 +23,7 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         # All that the rooms have, so that no asset can be forgotten here.
         assets=dg.load_assets_from_modules(
-            [ingest, customers, scoring, segments, changes, publish]),
+            [ingest, customers, scoring, segments, changes, feedback, publish]),
         asset_checks=[gate],
         jobs=JOBS,
         schedules=SCHEDULES,

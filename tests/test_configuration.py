@@ -59,7 +59,7 @@ def test_dbt_vars_of_the_default(default):
         "excluded_product_categories", "population_days", "population_events",
         "figure_window_days", "margin_share_without_cost", "profiles", "indicators",
         "indicator_variants", "costs_to_serve", "profitability_days", "minimum_costed_share",
-        "segment_days", "segment_attributes"]
+        "segment_days", "segment_attributes", "campaign_window_days", "campaign_response_types"]
     assert crm["excluded_customer_types"] == ["staff", "test"]
     assert crm["profiles"] == [{"name": "all", "customer_types": None}]
     by_name = {indicator["name"]: indicator for indicator in crm["indicators"]}

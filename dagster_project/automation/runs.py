@@ -30,6 +30,7 @@ STEP_WORDS = {
     "segments__segment_labels": "segments and profitability",
     "changes__score_changes": "splitting what changed",
     "compare_with_reference": "comparing with the reference",
+    "take_feedback": "results of campaigns and the score judged",
     "publish__candidate": "staging the candidate", "gate": "auditing the candidate",
     "publish_candidate": "publishing",
 }

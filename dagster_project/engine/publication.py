@@ -43,6 +43,7 @@ from dagster_project.engine.segment_queries import segment_queries
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.engine.table import Table
 from dagster_project.publish.change_tables import SCORE_CHANGES
+from dagster_project.publish.feedback_tables import CAMPAIGNS
 from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.publish.population_tables import POPULATION_FIGURE_HISTORY
 from dagster_project.publish.tables import (
@@ -192,6 +193,8 @@ def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateCo
         "customer_scores": _customer_scores_query(publication["publication_id"]),
         "reconciliation": f"select {', '.join(RECONCILIATION.column_names)} "
                           f"from build.marts.reconciliation order by source, measure, currency",
+        "campaigns": f"select {', '.join(CAMPAIGNS.column_names)} "
+                     f"from build.marts.campaigns order by source, campaign_id",
         "customer_ids": _customer_ids_query(),
         **segment_queries(),
         **{table.name: _copy_query(table) for table in COPIED_TABLES},
@@ -330,12 +333,15 @@ def _add_history(connection: duckdb.DuckDBPyConnection, publication: Mapping[str
         "revision": str(publication["revision"]),
         "publication_id": str(publication["publication_id"]),
         "purchases_n": "features.purchases_n",
+        "p_alive": "expected.p_alive",
     }
     connection.execute(
         f"insert into customer_score_history ({', '.join(columns)}) "
         f"select {', '.join(columns.values())} from build.night.customer_scores as scores "
         f"inner join build.marts.customer_features as features "
-        f"on scores.customer_key = features.customer_key order by scores.customer_key")
+        f"on scores.customer_key = features.customer_key "
+        f"left join build.night.customer_lifetime_values as expected "
+        f"on scores.customer_key = expected.customer_key order by scores.customer_key")
     figures = ", ".join(columns[name] if name in ("revision", "publication_id") else name
                         for name in POPULATION_FIGURE_HISTORY.column_names)
     connection.execute(f"insert into population_figure_history select {figures} "

@@ -29,10 +29,12 @@ from dagster_project.engine.publication import (
 )
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.change_tables import SCORE_CHANGES
+from dagster_project.publish.feedback_tables import FEEDBACK_TABLES, FROM_HISTORY
 from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.publish.publications import (
     file_before,
     file_of,
+    file_until,
     has_table,
     is_refolded,
 )
@@ -54,23 +56,27 @@ CANDIDATE = dg.AssetKey(["publish", "candidate"])
 SCORES = [dg.AssetKey(["scoring", name])
           for name in (
               "degree_scores", "crm_values", "quadrant_labels",
-              *(table.name for table in COPIED_TABLES if table is not CONTACTS_NOT_MERGED),
+              *(table.name for table in COPIED_TABLES
+                if table not in (CONTACTS_NOT_MERGED, *FEEDBACK_TABLES)),
           )]
 FACTS = [dg.AssetKey(["marts", name])
          for name in ("customer_features", "customer_identities", "reconciliation", "held_rows",
                       "customer_profitability", "contribution_curve", "customer_segment_facts",
-                      "customer_attributes")]
+                      "customer_attributes", "campaigns")]
+FEEDBACK = [dg.AssetKey(["feedback", table.name]) for table in FEEDBACK_TABLES]
 SEGMENTS = [dg.AssetKey(["segments", "segment_labels"])]
 CHANGES = [dg.AssetKey(["changes", SCORE_CHANGES.name])]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
 REPLAY_JOB = "replay"
 HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
+# History of before this column was kept has nothing to compare it with.
+LATER_COLUMN = "p_alive"
 PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
 
 @dg.asset(
     key=CANDIDATE, group_name="publish", owners=OWNERS, kinds={"duckdb"},
-    deps=[*SCORES, *FACTS, *SEGMENTS, *CHANGES], partitions_def=NIGHTS,
+    deps=[*SCORES, *FACTS, *SEGMENTS, *CHANGES, *FEEDBACK], partitions_def=NIGHTS,
     backfill_policy=ONE_NIGHT_A_RUN,
 )
 def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
@@ -236,12 +242,15 @@ def _finish_replay(session: RunSession, path: Path, inputs: NightInputs) -> str:
         without = () if has_held else HELD_NAMES
         then, now = (fingerprints_of(file, without_columns=without)
                      for file in (published, path))
-        compared = [table.name for table in CURRENT_TABLES if table.name in then]
+        has_history = not inputs.previous_publication_id or file_until(
+            stores, inputs.previous_publication_id, inputs.as_of_date) is not None
+        compared = [table.name for table in CURRENT_TABLES if table.name in then
+                    and (has_history or table.name not in FROM_HISTORY)]
         differing = [name for name in compared if then[name] != now.get(name)]
         equal = f"{len(compared)} current tables are equal"
     else:
         has_held &= not is_refolded(stores, publication_id, inputs.as_of_date)
-        without = () if has_held else HELD_NAMES
+        without = (*(() if has_held else HELD_NAMES), LATER_COLUMN)
         then, now = (history_fingerprint(file, publication_id, without)
                      for file in (stores.publication, path))
         if not then["rows_n"]:

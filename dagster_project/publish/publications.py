@@ -170,6 +170,30 @@ def file_before(stores: Stores, previous_publication_id: int, night: date) -> Pa
     return stores.publication if is_as_it_was or not found["nights_n"] else None
 
 
+def file_until(stores: Stores, previous_publication_id: int, night: date) -> Path | None:
+    """A file that says of the dates before `night` what the previous publication said.
+
+    Args:
+        stores: of the home.
+        previous_publication_id: sixth input of the night; 0: nothing was published before.
+        night: business date D.
+
+    Returns:
+        The kept file of the previous publication, or the warehouse where nothing published since
+        is of an earlier date than D; None: nobody knows any more, or nothing was published.
+    """
+    kept = stores.kept_publication(previous_publication_id)
+    if kept.exists():
+        return kept
+    if not previous_publication_id or not stores.publication.exists():
+        return None
+    later = read_rows(
+        stores, stores.publication,
+        "select 1 as found from publication where publication_id > ? and as_of_date < ? limit 1",
+        [previous_publication_id, night])
+    return None if later else stores.publication
+
+
 def is_refolded(stores: Stores, publication_id: int, night: date) -> bool:
     """Whether a later publication of an earlier date may have changed the held labels of D."""
     return bool(read_rows(

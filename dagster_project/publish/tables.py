@@ -14,6 +14,7 @@ from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.tables import REJECTED_ROWS_SHOWN
 from dagster_project.publish.account_tables import ACCOUNT_SCORES
 from dagster_project.publish.change_tables import SCORE_CHANGES
+from dagster_project.publish.feedback_tables import CAMPAIGNS, FEEDBACK_TABLES
 from dagster_project.publish.label_tables import (
     HELD_COLUMNS,
     LABEL_HISTORY,
@@ -104,6 +105,8 @@ CUSTOMER_SCORE_HISTORY = Table(
         Column("purchases_n", "INTEGER", "Orders that count as purchases, all time; NULL in rows "
                                          "of before this was kept."),
         *HELD_COLUMNS,
+        Column("p_alive", "DECIMAL(7,6)", "Chance that the customer still was one, 0-1, as in "
+               "customer_lifetime_values; NULL there, of no buyer, or of before this was kept."),
     ),
     ("customer_key", "as_of_date", "revision"),
 )
@@ -312,10 +315,11 @@ COPIED_TABLES = (
     POPULATION_FIGURES,
     *LIFETIME_TABLES,
     *REFERENCE_TABLES,
+    *FEEDBACK_TABLES,
 )
 # Replaced by every publication whose D is not older than the current one.
 CURRENT_TABLES = (CUSTOMERS, CUSTOMER_SCORES, SEGMENT_KPIS, *SEGMENT_TABLES, CUSTOMER_IDS,
-                  *COPIED_TABLES, STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
+                  *COPIED_TABLES, CAMPAIGNS, STRATEGIES, RECONCILIATION, REJECTED_ROWS_SHOWN)
 # Grown by every publication.
 HISTORY_TABLES = (CUSTOMER_SCORE_HISTORY, SCORE_CHANGES, LABEL_HISTORY, LABEL_MIGRATIONS,
                   LABEL_STABILITY, POPULATION_FIGURE_HISTORY, CUSTOMER_KEY_CHANGES,

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 
 HEADERS: dict[str, tuple[str, ...]] = {
+    "campaigns": ("campaign_id", "customer_id", "group", "treated_at"),
     "customers": (
         "customer_id", "valid_from", "name", "email", "phone", "customer_type", "account_id",
         "region", "city", "gender", "birth_year", "signed_up_at",
@@ -35,7 +36,9 @@ HEADERS: dict[str, tuple[str, ...]] = {
         "scale_max", "direction", "comment",
     ),
 }
-KINDS = tuple(HEADERS)
+# What every sample has; campaigns are in one that is asked for them.
+CAMPAIGNS = "campaigns"
+KINDS = tuple(kind for kind in HEADERS if kind != CAMPAIGNS)
 
 # Month files of these kinds are compressed, as shops do with what is read once.
 COMPRESSED_MONTHS = frozenset({"surveys"})

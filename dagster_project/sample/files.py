@@ -32,11 +32,11 @@ class DeliveredFiles:
     Files are opened for each append: a long span has more of them than a process may hold open.
     """
 
-    def __init__(self, landing: Path, span: Span) -> None:
+    def __init__(self, landing: Path, span: Span, kinds: Sequence[str] = KINDS) -> None:
         self._landing = landing
         self._span = span
         self._files: dict[tuple[str, int], SampleFile] = {}
-        for kind in KINDS:
+        for kind in kinds:
             (landing / kind).mkdir(parents=True, exist_ok=True)
             for number, delivery in enumerate(span.deliveries):
                 file = SampleFile(delivery.file_name(kind), kind,

@@ -10,20 +10,27 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
-from dagster_project.sample.deliveries import Span, span_of
+from dagster_project.sample.campaign import LEAST_DAYS, add_campaign
+from dagster_project.sample.deliveries import CAMPAIGNS, KINDS, Span, span_of
 from dagster_project.sample.dirt import Dirt, doses_of, late_rate_day
 from dagster_project.sample.exchange import Currencies, currencies_of, rates_table
 from dagster_project.sample.files import DeliveredFiles
 from dagster_project.sample.interactions import interactions_table
 from dagster_project.sample.manifest import Manifest
-from dagster_project.sample.orders import draw_lines, draw_orders, orders_table, versions_of
+from dagster_project.sample.orders import (
+    KEPT,
+    draw_lines,
+    draw_orders,
+    orders_table,
+    versions_of,
+)
 from dagster_project.sample.people import customers_table, draw_people, draw_shared_emails
 from dagster_project.sample.surveys import surveys_table
 
 # Fixed: a customer's history depends on the seed and the chunk, not on how many chunks follow.
 CUSTOMERS_A_CHUNK = 20_000
 # What one stream of random numbers is for.
-PEOPLE, ORDERS, INTERACTIONS, SURVEYS, RATES, DIRT = range(6)
+PEOPLE, ORDERS, INTERACTIONS, SURVEYS, RATES, DIRT, CAMPAIGN = range(7)
 
 
 def write_sample(
@@ -36,6 +43,7 @@ def write_sample(
     seed: int,
     time_zone: str = "Asia/Shanghai",
     base_currency: str = "CNY",
+    has_campaign: bool = False,
     report_progress: Callable[[str, float], None] | None = None,
 ) -> Manifest:
     """Write the exports of an invented shop into subfolders of `landing`, and their manifest.
@@ -55,6 +63,8 @@ def write_sample(
         seed: 0 or more.
         time_zone: zone of all local times and dates, as the sources must state it.
         base_currency: currency of most orders; rates are units of it.
+        has_campaign: the first customers (20,000 at most) get a campaign with a control group and
+            a known effect (`campaign.py`); the other rows are the same without it.
         report_progress: called with what is being done and the share done, 0-1.
 
     Returns:
@@ -64,17 +74,20 @@ def write_sample(
         ValueError: an argument is out of its range.
     """
     _check(customers, days, end, seed, time_zone, base_currency)
+    if has_campaign and days < LEAST_DAYS:
+        raise ValueError(f"days is {days}; a sample with a campaign must have {LEAST_DAYS} or more")
     report = report_progress or _report_nothing
     span = span_of(days, end)
     manifest = Manifest(seed, customers, days, span.start.isoformat(), end.isoformat(),
                         time_zone, base_currency, superseded_rows={"orders": 0})
-    files = DeliveredFiles(landing, span)
+    files = DeliveredFiles(landing, span, (*KINDS, *([CAMPAIGNS] if has_campaign else [])))
     currencies = currencies_of(base_currency)
     chunks = -(-customers // CUSTOMERS_A_CHUNK)
     for chunk in range(chunks):
         report(f"customers {chunk * CUSTOMERS_A_CHUNK:,} of {customers:,}", chunk / chunks)
         count = min(CUSTOMERS_A_CHUNK, customers - chunk * CUSTOMERS_A_CHUNK)
-        _write_chunk(files, manifest, currencies, span, chunk, count)
+        _write_chunk(files, manifest, currencies, span, chunk, count,
+                     has_campaign=has_campaign and chunk == 0)
     report("rates, dirt and manifest", 0.99)
     _write_rates_and_dirt(files, manifest, currencies, span)
     manifest.add_totals()
@@ -119,6 +132,8 @@ def _write_chunk(
     span: Span,
     chunk: int,
     count: int,
+    *,
+    has_campaign: bool,
 ) -> None:
     """Draw a chunk of customers with all they do, and append it to the files."""
     seed = manifest.seed
@@ -147,6 +162,11 @@ def _write_chunk(
     files.append_table("interactions", *interactions_table(rng, people, chunk, span))
     rng = _stream(seed, chunk, SURVEYS)
     files.append_table("surveys", *surveys_table(rng, orders, people, span))
+    if has_campaign:
+        first_day = np.full(count, span.days)
+        counts = ~orders.is_guest & ~orders.is_gift & (orders.ending == KEPT)
+        np.minimum.at(first_day, orders.person[counts], orders.placed_day[counts])
+        add_campaign(_stream(seed, chunk, CAMPAIGN), files, manifest, people, first_day, span)
 
 
 def _write_rates_and_dirt(

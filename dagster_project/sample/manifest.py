@@ -13,7 +13,7 @@ class SampleFile:
 
     Attributes:
         path: POSIX path below landing/.
-        kind: orders, interactions, surveys, customers or fx_rates.
+        kind: orders, interactions, surveys, customers, fx_rates or campaigns.
         version_date: date in the file's name; the last day of the month for a month file.
         rows_read: rows of data, header left out.
         rejected: rows that ingest must refuse, by reason.
@@ -61,6 +61,26 @@ class LateRow:
     file: str
 
 
+@dataclass(frozen=True)
+class CampaignTruth:
+    """A campaign whose true effect is known: see `campaign.py`.
+
+    Attributes:
+        treated_date: business date of the treatment, and of the draw.
+        window_days: days from then on in which it works.
+        extra_purchase_chance: with which a treated customer buys once more in them.
+        extra_orders_n: orders that came of it.
+    """
+
+    campaign_id: str
+    treated_date: str
+    window_days: int
+    treated_n: int
+    control_n: int
+    extra_purchase_chance: float
+    extra_orders_n: int
+
+
 @dataclass
 class KindTotals:
     """Rows of one kind over all its files.
@@ -94,6 +114,7 @@ class Manifest:
         shared_emails: pairs of customer ids with one e-mail address; no customer is in two.
         corrected_orders, late_rate_orders, late_rows: see their classes.
         resent_files: files with the bytes of another, as [path, path of the first].
+        campaign: None: the sample has none.
     """
 
     seed: int
@@ -116,6 +137,7 @@ class Manifest:
     late_rate_orders: list[LateRateOrder] = field(default_factory=list)
     late_rows: list[LateRow] = field(default_factory=list)
     resent_files: list[tuple[str, str]] = field(default_factory=list)
+    campaign: CampaignTruth | None = None
 
     def add_totals(self) -> None:
         """Fill `totals` and `rejected_by_reason` from `files` and `superseded_rows`."""

@@ -23,7 +23,8 @@
             'profiles': [{'name': 'all', 'customer_types': none}],
             'indicators': [], 'indicator_variants': [],
             'costs_to_serve': [], 'profitability_days': 365,
-            'minimum_costed_share': '0.5', 'segment_days': 365, 'segment_attributes': []
+            'minimum_costed_share': '0.5', 'segment_days': 365, 'segment_attributes': [],
+            'campaign_window_days': 30, 'campaign_response_types': []
         } -%}
     {%- endif -%}
     {{ return(given[entry]) }}

@@ -81,6 +81,7 @@ def configuration_vars(indicators: list[Row], **options: Any) -> Row:
         "profiles": [{"name": "all", "customer_types": None}], "indicator_variants": [],
         "costs_to_serve": [], "profitability_days": 365, "minimum_costed_share": "0.500000",
         "segment_days": 365, "segment_attributes": [],
+        "campaign_window_days": 30, "campaign_response_types": ["visit"],
     }
     return {"crm": defaults | options | {"indicators": indicators}}
 

@@ -19,6 +19,7 @@ from dagster_project.engine.stores import Limits, Stores
 from dagster_project.engine.table import Table
 from dagster_project.publish.assets import strategies
 from dagster_project.publish.change_tables import SCORE_CHANGES
+from dagster_project.publish.feedback_tables import CAMPAIGNS
 from dagster_project.publish.segment_tables import (
     CONTRIBUTION_CURVE,
     CUSTOMER_ATTRIBUTES,
@@ -185,6 +186,7 @@ def _make_segments(connection: duckdb.DuckDBPyConnection) -> None:
         "marts.customer_profitability": profitability,
         "marts.contribution_curve": columns(CONTRIBUTION_CURVE),
         "marts.customer_attributes": columns(CUSTOMER_ATTRIBUTES),
+        "marts.campaigns": columns(CAMPAIGNS),
         "marts.customer_segment_facts": {
             "customer_key": "uuid", "top_category": "varchar",
             "top_category_amount": "decimal(38, 4)", "segment_purchases_n": "integer",

@@ -162,7 +162,8 @@ def test_an_older_file_is_carried_over(in_order: Warehouse, tmp_path: Path) -> N
     older = warehouse.stores.publication
     older.write_bytes(in_order.stores.kept_publication(4).read_bytes())
     with duckdb.connect(str(older)) as connection:
-        for name in ("profile", "purchases_n", *(column.name for column in HELD_COLUMNS)):
+        for name in ("profile", "purchases_n", "p_alive",
+                     *(column.name for column in HELD_COLUMNS)):
             connection.execute(f"alter table customer_score_history drop column {name}")
         connection.execute("drop view quadrant_migrations")
         for name in ("label_history", "label_migrations", "label_stability"):

@@ -191,7 +191,39 @@ CANDIDATE_ROWS = (
         100),
     ('web', 'interactions', 'rows', '', 10, 0, 0, 10, 0, 10, 10, 0, 0, 0, 0),
     ('poll', 'surveys', 'rows', '', 6, 0, 0, 6, 0, 6, 6, 0, 0, 0, 0),
-    ('crm', 'customers', 'rows', '', 8, 0, 0, 8, 0, 8, 8, 0, 0, 0, 0)""",
+    ('crm', 'customers', 'rows', '', 8, 0, 0, 8, 0, 8, 8, 0, 0, 0, 0),
+    ('mail', 'campaigns', 'rows', '', 88, 0, 0, 88, 0, 88, 84, 1, 1, 0, 2)""",
+    # One in both groups, one under two ids; the blind campaign treated everybody.
+    """insert into crm.campaigns values
+    ('mail', 'spring', date '2026-03-31', 'ok', date '2026-02-01', date '2026-03-02', 30, 39, 900,
+        780.5, 0, 1, 76, 1, 2, 1, 1, 2),
+    ('mail', 'blind', date '2026-03-31', 'no_control_group', date '2026-02-01', date '2026-03-02',
+        12, 0, 60, NULL, 0, 0, 12, 0, 0, 0, 0, 0)""",
+    """insert into crm.campaign_results
+    with cells(quadrant, treated, control, left_out, status) as (values
+        ('high_value_high_loyalty', 25, 35, 0, 'few'), ('not_kept', 5, 4, 0, 'suppressed'),
+        ('all', 25, 35, 9, 'few'))
+    select 'mail', 'spring', date '2026-03-31', quadrant, figure, status, true, treated, control,
+        left_out, case when status = 'few' then 0.4 end, case when status = 'few' then 0.3 end,
+        case when status = 'few' then 0.1 end, case when status = 'few' then 0.05 end,
+        case when status = 'few' then -0.02 end, case when status = 'few' then 0.21 end
+    from cells, (values ('response'), ('repurchase'), ('revenue'), ('satisfaction')) f(figure)
+    union all
+    select 'mail', 'blind', date '2026-03-31', quadrant, figure, 'no_control_group', true, 12, 0,
+        0, 0.4, NULL, NULL, NULL, NULL, NULL
+    from (values ('low_value_low_loyalty'), ('all')) q(quadrant),
+        (values ('response'), ('repurchase'), ('revenue'), ('satisfaction')) f(figure)""",
+    """insert into crm.score_backtest values
+    (date '2026-03-31', date '2025-12-31', 'all', 'all', 'customers_scored', 'ok', 60, NULL, 60,
+        NULL, NULL, NULL),
+    (date '2026-03-31', date '2025-12-31', 'all', 'all', 'rank_correlation_retention', 'ok', 40,
+        NULL, 0.3, 0.1, 0.5, NULL),
+    (date '2026-03-31', date '2025-12-31', 'all', 'all', 'retention', 'ok', 40, 55, 0.25, 0.2, 0.3,
+        1),
+    (date '2026-03-31', date '2025-12-31', 'tier', 'high', 'retention', 'few', 12, 80, 0.5, 0.3,
+        0.7, 2),
+    (date '2026-03-31', date '2025-12-31', 'tier', 'low', 'retention', 'few', 28, 40, 0.14, 0.1,
+        0.3, 0.56)""",
     f"""insert into crm.customer_lifetime_values
     select {KEY}, date '2026-03-31', 'all', 'mbg_nbd', case when i = 6 then 1 else 3 end,
         case when i = 6 then 0 else 60 end, 100, 0.25, 1.5, 20, 0.5, 40 * i, 10 * i, 50, 3, 30,
@@ -210,7 +242,8 @@ CANDIDATE_ROWS = (
     select customer_key, p.as_of_date, 1, p.publication_id, round(crm_value::decimal(9, 4), 2),
         round(satisfaction_score::decimal(9, 4), 2), NULL, NULL, NULL, 1, 1,
         tier, quadrant, lifecycle_stage, profile, 3, tier_held, quadrant_held,
-        lifecycle_stage_held
+        lifecycle_stage_held,
+        case when lifecycle_stage <> 'prospect' then 0.25 end
     from crm.customer_scores, crm.publication as p""",
     # Customer 0 had a point less the night before.
     f"""update crm.customer_score_history set crm_value = crm_value - 1

@@ -149,6 +149,8 @@ def test_column_sets_follow_the_declared_tables(declarations: Declarations) -> N
                 seen.add(table)
     assert seen == {
         "account_scores",
+        "campaign_results",
+        "campaigns",
         "churn_warnings",
         "contribution_curve",
         "customer_lifetime_values",
@@ -164,6 +166,7 @@ def test_column_sets_follow_the_declared_tables(declarations: Declarations) -> N
         "publication",
         "reference_drift",
         "score_changes",
+        "score_backtest",
         "score_curves",
         "segment_kpis",
     }

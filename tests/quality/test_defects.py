@@ -298,6 +298,34 @@ CANDIDATE_DEFECTS: dict[str, tuple[str, ...]] = {
     "curves_score_in_range": ("update crm.score_curves set score = 105 where score = 100",),
     "curves_relation_known": ("update crm.score_curves set relation = '>='",),
     "higher_scores_need_no_less": ("update crm.score_curves set fact = 1 where score = 70",),
+    "history_keeps_the_chance_to_be_alive": (
+        "update crm.customer_score_history set p_alive = NULL "
+        f"where publication_id = 2 and customer_key = {FIRST}",),
+    "campaigns_columns": ("alter table crm.campaigns rename column rows_n to n",),
+    "campaigns_unique": ("update crm.campaigns set campaign_id = 'spring'",),
+    "campaigns_status_known": ("update crm.campaigns set status = 'done'",),
+    "campaign_rows_are_accounted_for": (
+        "update crm.campaigns set repeated_rows_n = 0 where campaign_id = 'spring'",),
+    "campaigns_are_of_all_current_rows": (
+        "delete from crm.campaigns where campaign_id = 'blind'",),
+    "results_columns": ("alter table crm.campaign_results rename column uplift to lift",),
+    "results_unique": ("update crm.campaign_results set figure = 'revenue'",),
+    "results_figure_known": ("update crm.campaign_results set figure = 'clicks' "
+                             "where figure = 'response'",),
+    "results_status_known": ("update crm.campaign_results set status = 'fine'",),
+    "results_are_of_the_members_of_their_campaign": (
+        "delete from crm.campaign_results where quadrant = 'not_kept'",),
+    "uplift_needs_both_groups": (
+        "update crm.campaign_results set uplift = 0.1, low = 0, high = 0.2, standard_error = 0.05 "
+        "where campaign_id = 'blind' and figure = 'response'",),
+    "backtest_present": ("delete from crm.score_backtest",),
+    "backtest_columns": ("alter table crm.score_backtest rename column part to name",),
+    "backtest_unique": ("update crm.score_backtest set part = 'high'",),
+    "backtest_status_known": ("update crm.score_backtest set status = 'fine'",),
+    "backtest_says_why_it_shows_nothing": (
+        "update crm.score_backtest set value = NULL where part = 'high'",),
+    "backtest_parts_are_of_everybody": (
+        "update crm.score_backtest set n = 27 where part = 'low'",),
 }
 RAW_DEFECTS: dict[str, tuple[str, ...]] = {
     "order_lines_once_per_line": (
@@ -457,7 +485,7 @@ def test_older_date_is_judged_by_its_history(night: Night) -> None:
         "from crm.publication where publication_id = 1",
         "insert into crm.customer_score_history select customer_key, as_of_date, 2, 3, crm_value, "
         "satisfaction_score, NULL, NULL, NULL, 1, 1, tier, quadrant, lifecycle_stage, profile, 3, "
-        "tier_held, quadrant_held, lifecycle_stage_held "
+        "tier_held, quadrant_held, lifecycle_stage_held, p_alive "
         f"from crm.customer_score_history where publication_id = 1 and customer_key <> {FIRST}",
         "delete from crm.label_migrations where as_of_date = date '2026-03-30'",
         "insert into crm.label_migrations select as_of_date, NULL, kind, is_held, 'appeared', "

@@ -26,10 +26,10 @@ CUSTOMERS = 5_000
 DAYS = 400
 
 EVENT_TIME = {"orders": "ordered_at", "interactions": "occurred_at", "surveys": "responded_at",
-              "customers": "valid_from", "fx_rates": "date"}
+              "customers": "valid_from", "fx_rates": "date", "campaigns": "treated_at"}
 KEY = {"orders": ("order_id", "line_id"), "interactions": ("interaction_id",),
        "surveys": ("response_id", "instrument"), "customers": ("customer_id", "valid_from"),
-       "fx_rates": ("date", "currency")}
+       "fx_rates": ("date", "currency"), "campaigns": ("campaign_id", "customer_id")}
 
 
 @dataclass
@@ -461,3 +461,39 @@ def test_arguments_out_of_range_are_named(tmp_path: Path, argument: str, value: 
     with pytest.raises(ValueError, match=f"^{argument} is "):
         make(tmp_path, **{argument: value})
     assert not (tmp_path / "landing").exists()
+
+
+def test_a_campaign_is_added_and_nothing_else_changes(tmp_path: Path) -> None:
+    plain, with_one = (make(tmp_path / str(campaign), days=120, has_campaign=campaign)
+                       for campaign in (False, True))
+    truth = with_one.manifest.campaign
+    assert truth is not None and plain.manifest.campaign is None
+    for kind in plain.manifest.totals:
+        before, after = (sample.manifest.totals[kind].current for sample in (plain, with_one))
+        assert after - before == (truth.extra_orders_n if kind == "orders" else 0)
+    members = {row["customer_id"]: row["group"] for row in with_one.good_rows("campaigns")}
+    counts = Counter(members.values())
+    assert (counts["treated"], counts["control"]) == (truth.treated_n, truth.control_n)
+    assert with_one.manifest.totals["campaigns"].current == len(members)
+
+
+def test_the_campaign_has_the_effect_that_it_states(tmp_path: Path) -> None:
+    """Who buys anyway is not won: the uplift is the chance x the share of the others."""
+    sample = make(tmp_path, days=120, has_campaign=True)
+    truth = sample.manifest.campaign
+    assert truth is not None
+    members = {row["customer_id"]: row["group"] for row in sample.good_rows("campaigns")}
+    bought = {row["customer_id"] for row in sample.good_rows("orders")
+              if row["ordered_at"][:10] >= truth.treated_date and float(row["unit_price"]) > 0}
+    share = {group: mean(customer in bought for customer, of in members.items() if of == group)
+             for group in ("treated", "control")}
+    expected = truth.extra_purchase_chance * (1 - share["control"])
+    spread = (share["treated"] * (1 - share["treated"]) / truth.treated_n
+              + share["control"] * (1 - share["control"]) / truth.control_n) ** 0.5
+    assert abs(share["treated"] - share["control"] - expected) < 4 * spread
+    assert expected > 8 * spread
+
+
+def test_a_campaign_needs_days(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="60 or more"):
+        make(tmp_path, days=59, has_campaign=True)

@@ -6,13 +6,6 @@ with inputs as (
     from {{ ref('stg_night__inputs') }}
 ),
 
-ranked_campaigns as (
-    select
-        campaigns.*,
-        {{ newest_first(['source', 'campaign_id', 'identity_id']) }} as newness
-    from {{ ref('stg_raw__campaigns') }} as campaigns
-),
-
 -- One row a key, whatever the number of its versions: they agree in what is asked below.
 keys as (
     select
@@ -81,16 +74,6 @@ current_rows as (
     from keys
     cross join inputs
     where keys.kind in ('customers', 'fx_rates')
-    union all
-    select
-        campaigns.source,
-        'campaigns' as kind,
-        campaigns.identity_id,
-        false as is_unattributed,
-        campaigns.treated_date > inputs.as_of_date as is_after_date
-    from ranked_campaigns as campaigns
-    cross join inputs
-    where campaigns.newness = 1
 ),
 
 judged as (
@@ -128,10 +111,9 @@ found as (
     select
         source,
         'campaigns' as kind,
-        'superseded' as state,
+        state,
         1 as rows_n
-    from ranked_campaigns
-    where newness > 1
+    from {{ ref('int_campaign_rows') }}
     {%- for kind, rows in [
         ('interactions', ref('stg_raw__interactions')),
         ('surveys', ref('stg_raw__survey_answers')),

@@ -1,38 +1,6 @@
 -- What the models of lifetime value read. A purchase day is a day with an order of which something
 -- is left on D; its margin is known when that of each of its orders is.
-with reversed as (
-    select
-        reversals.source,
-        reversals.order_id,
-        sum(reversals.cost_amount) as cost_amount,
-        sum(reversals.shipping_amount) as shipping_amount
-    from {{ ref('int_order_reversals') }} as reversals
-    inner join {{ ref('stg_night__inputs') }} as inputs
-        on reversals.event_date <= inputs.as_of_date
-    group by reversals.source, reversals.order_id
-),
-
-orders as (
-    select
-        orders.customer_key,
-        orders.ordered_date,
-        orders.is_purchase,
-        case
-            when orders.cost_amount is not null
-                then
-                    orders.net_amount
-                    - orders.cost_amount - coalesce(reversed.cost_amount, 0)
-                    - orders.shipping_amount - coalesce(reversed.shipping_amount, 0)
-            else {{ margin_without_cost('orders.net_amount') }}
-        end as margin_amount
-    from {{ ref('customer_orders') }} as orders
-    left join reversed
-        on
-            orders.source = reversed.source
-            and orders.order_id = reversed.order_id
-),
-
-days as (
+with days as (
     select
         customer_key,
         ordered_date,
@@ -40,7 +8,7 @@ days as (
         sum(case when is_purchase and margin_amount is null then 1 else 0 end) as unknown_n,
         sum(case when is_purchase then margin_amount end) as purchase_margin_amount,
         sum(margin_amount) as margin_amount
-    from orders
+    from {{ ref('int_order_margins') }}
     group by customer_key, ordered_date
 ),
 
