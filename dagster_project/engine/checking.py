@@ -7,6 +7,7 @@ A fault is a function of the row and its source's declaration alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -21,14 +22,27 @@ from dagster_project.ingest.canonical import DEFAULT_SCALES, CanonicalColumn
 
 # A product of quantity and price beyond this would leave no room for a rate.
 MAXIMUM_LINE_AMOUNT = 1e12
+LINE_AMOUNT = "abs(cast(v_quantity as double) * cast(v_unit_price as double))"
 # Stands between the texts of a row that are hashed.
 MARK = "\x1f"
+# What the engine says of a row with spaces around cells, where none are expected.
+PADDED = "a cell has spaces around it"
 EARLIEST, LATEST = "1900-01-01", "2200-01-01"
+
+
+# Beyond these no zone moves a time over the bounds.
+SURELY_LATE_ENOUGH, SURELY_EARLY_ENOUGH = "1900-01-03", "2199-12-29"
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A condition that makes a row rejected, with its reason and the column at fault."""
+    """A condition that makes a row rejected.
+
+    Attributes:
+        condition: SQL; true: the row is at fault.
+        reason: see REJECTION_REASONS.
+        column: the one at fault.
+    """
 
     condition: str
     reason: str
@@ -37,7 +51,7 @@ class Fault:
 
 def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, staging: Staging,
                hash_key: str) -> None:
-    """Make `checked` and `faults` of `staged`, which is read once.
+    """Make `checked` and `faults` of `staged`, which is read once, or twice if cells are padded.
 
     `checked` has row_no, file_row_no, v_<column>, the attributes of the source, version_at,
     row_hash, fault_no (0: none), and row_text: the columns as delivered, of rows with a fault.
@@ -48,40 +62,21 @@ def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, staging
             the row to those who do not have it.
     """
     columns = [column for column in request.kind.columns if _is_there(column, request, staging)]
-    typed = ", ".join(f"{_typed(column, request) if column in columns else _nothing(column)} "
-                      f"as {_v(column.name)}" for column in request.kind.columns)
-    made_texts, hashed = _texts(request, columns, staging, hash_key)
     faults = list(_faults(request, columns))
-    branches = " ".join(f"when {fault.condition} then {number}"
-                        for number, fault in enumerate(faults, start=1))
-    values = [_v(column.name) for column in columns if _is_kept(column)]
     is_stated = request.source.version.rule == "column"
+    values = [_v(column.name) for column in columns if _is_kept(column)]
     made = ", ".join([*values, *map(identifier, request.source.attributes),
                       *(["version_at"] if is_stated else []), "row_hash", "fault_no", "row_text"])
-    fields = ", ".join(f"{literal(name)}, {identifier(name)}"
-                       for name in request.kind.column_names + request.source.attributes)
     numbers = "row_no, file_row_no, " if staging.is_numbered else ""
-    scratch.execute(
-        f"""
-        create table judged as
-        with texts as (
-            {made_texts}
-        ), typed as (
-            select *, {typed} from texts
-        ), versioned as (
-            select *, {_version(request)} as version_at from typed
-        ), found as (
-            select *, cast(md5_number({hashed}) as uuid) as row_hash,
-                case {branches} else 0 end as fault_no
-            from versioned
-        ), told as (
-            select *,
-                case when fault_no > 0 then cast(json_object({fields}) as varchar) end as row_text
-            from found
-        )
-        select {numbers}{made} from told
-        """
-    )
+    with _zone_of(scratch, request):
+        try:
+            _judge(scratch, request, staging, columns, faults, numbers + made,
+                   _texts(request, columns, staging, hash_key, trims=False))
+        except duckdb.Error as error:
+            if PADDED not in str(error):
+                raise
+            _judge(scratch, request, staging, columns, faults, numbers + made,
+                   _texts(request, columns, staging, hash_key, trims=True))
     if not staging.is_numbered:
         numbers = "rowid + 1 as row_no, rowid + 1 as file_row_no, "
     absent = "".join(f", {_nothing(column)} as {_v(column.name)}"
@@ -94,6 +89,61 @@ def check_rows(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, staging
         "insert into faults values (?, ?, ?)",
         [(number, fault.reason, fault.column) for number, fault in enumerate(faults, start=1)],
     )
+
+
+def _judge(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, staging: Staging,
+           columns: Sequence[CanonicalColumn], faults: Sequence[Fault], made: str,
+           texts: tuple[str, str]) -> None:
+    """`judged`: `staged` with what is made of each row.
+
+    Args:
+        columns: those that can have a value or a fault.
+        made: the columns of `judged`.
+        texts: see `_texts`.
+    """
+    made_texts, hashed = texts
+    typed = ", ".join(_typed(column, request) if column in columns
+                      else f"{_nothing(column)} as {_v(column.name)}"
+                      for column in request.kind.columns)
+    sound = " and ".join(f"({condition})" for condition in _soundness(request, columns))
+    branches = " ".join(f"when {fault.condition} then {number}"
+                        for number, fault in enumerate(faults, start=1))
+    fields = ", ".join(f"{literal(name)}, {identifier(name)}"
+                       for name in request.kind.column_names + request.source.attributes)
+    # Nearly every row is sound: only of the others it is asked which fault they have, if any.
+    scratch.execute(
+        f"""
+        create table judged as
+        with texts as (
+            {made_texts}
+        ), typed as (
+            select *, {typed} from texts
+        ), versioned as (
+            select *, {_version(request)} as version_at from typed
+        ), looked_at as (
+            select *, coalesce({sound}, false) as is_sound from versioned
+        ), found as (
+            select *, cast(md5_number({hashed}) as uuid) as row_hash,
+                case when is_sound then 0 {branches} else 0 end as fault_no
+            from looked_at
+        ), told as (
+            select *, case when fault_no > 0 then cast(json_object({fields}) as varchar) end
+                as row_text
+            from found
+        )
+        select {made} from told
+        """
+    )
+
+
+@contextmanager
+def _zone_of(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> Iterator[None]:
+    """The source's zone is meant by times without an offset; see `_moment`."""
+    scratch.execute(f"set TimeZone = {literal(request.source.time_zone)}")
+    try:
+        yield
+    finally:
+        scratch.execute("set TimeZone = 'UTC'")
 
 
 def _t(name: str) -> str:
@@ -110,6 +160,11 @@ def _is_there(column: CanonicalColumn, request: LoadRequest, staging: Staging) -
     """Whether the column can have a value or a fault: others cost time in each row."""
     return (column.name in staging.given or _default(column, request) is not None
             or column.is_required or _is_version(column, request))
+
+
+def _is_asked(column: CanonicalColumn, request: LoadRequest) -> bool:
+    """Whether anything asks for the value, and not only whether it could be read."""
+    return _is_kept(column) or _is_version(column, request)
 
 
 def _is_kept(column: CanonicalColumn) -> bool:
@@ -140,8 +195,13 @@ def _value_type(column: CanonicalColumn) -> str:
 
 
 def _texts(request: LoadRequest, columns: Sequence[CanonicalColumn], staging: Staging,
-           hash_key: str) -> tuple[str, str]:
-    """The layer over `staged` that adds t_<column>, and SQL for the text that is hashed."""
+           hash_key: str, *, trims: bool) -> tuple[str, str]:
+    """The layer over `staged` that adds t_<column>, and SQL for the text that is hashed.
+
+    Args:
+        trims: takes spaces and tabs from around cells; without it they end the statement with
+            the error PADDED, unless no cell can have any.
+    """
     def hashed(prefix: str) -> str:
         return _hashed_text(request, {column.name: identifier(prefix + column.name)
                                       for column in columns}, hash_key)
@@ -154,23 +214,23 @@ def _texts(request: LoadRequest, columns: Sequence[CanonicalColumn], staging: St
         return f"select *{texts('t_')} from staged", hashed("t_")
     # Nearly no row has a cell to trim. To look for one once, in the text of the row that is
     # hashed anyway, costs a fourth of looking at each cell.
-    cells = ", ".join(f"case when is_padded then {trimmed(identifier(name))} "
-                      f"else {identifier(name)} end as {identifier(name)}"
-                      for name in sorted(staging.given))
+    given = [identifier(name) for name in sorted(staging.given)]
+
+    def written(prefix: str) -> str:
+        return (f"select *, {may_be_padded('row_as_written', MARK, given)} as is_padded from ("
+                f"select *, {hashed(prefix)} as row_as_written from ("
+                f"select *{texts(prefix)} from staged))")
+
+    if not trims:
+        return written("t_"), (f"case when is_padded then cast(error({literal(PADDED)}) as varchar)"
+                               f" else row_as_written end")
+    cells = ", ".join(f"case when is_padded then {trimmed(name)} else {name} end as {name}"
+                      for name in given)
     chosen = "".join(f", case when is_padded then {_text(column, request)} "
                      f"else {identifier('u_' + column.name)} end as {_t(column.name)}"
                      for column in columns)
-    return f"""
-        select *{chosen} from (
-            select * replace ({cells}) from (
-                select *, {may_be_padded('row_as_written', MARK)} as is_padded from (
-                    select *, {hashed('u_')} as row_as_written from (
-                        select *{texts('u_')} from staged
-                    )
-                )
-            )
-        )
-    """, f"case when is_padded then {hashed('t_')} else row_as_written end"
+    return (f"select *{chosen} from (select * replace ({cells}) from ({written('u_')}))",
+            f"case when is_padded then {hashed('t_')} else row_as_written end")
 
 
 def _hashed_text(request: LoadRequest, there: Mapping[str, str], hash_key: str) -> str:
@@ -208,21 +268,32 @@ def _text(column: CanonicalColumn, request: LoadRequest) -> str:
 
 
 def _typed(column: CanonicalColumn, request: LoadRequest) -> str:
+    """The column of the value; of a time that nothing asks for, as it stands, without its zone."""
     name = _t(column.name)
     if column.type == "time":
-        # An offset after the date part decides; without one the source's zone is meant.
-        zone = literal(request.source.time_zone)
-        moment = (
-            f"case when {name} is null then null"
-            f" when regexp_matches(substr({name}, 11), '[A-SU-Za-su-z+-]')"
-            f" then try_cast({name} as timestamptz)"
-            f" else timezone({zone}, try_cast({name} as timestamp)) end"
-        )
-        # The same as timezone('UTC', ...), for half the time; infinity becomes NULL.
-        return f"make_timestamp(epoch_us({moment}))"
+        if not _is_asked(column, request):
+            return f"try_cast({name} as timestamp) as {_as_it_stands(column)}"
+        return f"{_moment(name, request)} as {_v(column.name)}"
     if column.type in ("date", "number", "integer"):
-        return f"try_cast({name} as {_value_type(column)})"
-    return name
+        return f"try_cast({name} as {_value_type(column)}) as {_v(column.name)}"
+    return f"{name} as {_v(column.name)}"
+
+
+def _moment(text: str, request: LoadRequest) -> str:
+    """UTC time of a text, in a session in the zone of its source.
+
+    An offset decides; without one the source's zone is meant, and the engine then reads some
+    ways of writing that it does not read with one.
+    """
+    local = (f"case when not regexp_matches(substr({text}, 11), '[A-SU-Za-su-z+-]') "
+             f"then timezone({literal(request.source.time_zone)}, "
+             f"try_cast({text} as timestamp)) end")
+    # The same as timezone('UTC', ...), for half the time; infinity becomes NULL.
+    return f"make_timestamp(epoch_us(coalesce(try_cast({text} as timestamptz), {local})))"
+
+
+def _as_it_stands(column: CanonicalColumn) -> str:
+    return identifier("w_" + column.name)
 
 
 def _version(request: LoadRequest) -> str:
@@ -239,14 +310,61 @@ def _version(request: LoadRequest) -> str:
     return "cast(null as timestamp)"
 
 
+def _soundness(request: LoadRequest, columns: Sequence[CanonicalColumn]) -> Iterator[str]:
+    """Conditions that, all true, leave no fault; in fewer and cheaper steps than the faults.
+
+    A sound row may fail them: then it is asked for each fault.
+    """
+    yield "true"
+    for column in columns:
+        text = _t(column.name)
+        holds = " and ".join(_soundness_of(column, request))
+        if holds:
+            is_filled = (column.is_required or _is_version(column, request)
+                         or _default(column, request) is not None)
+            yield holds if is_filled else f"coalesce({holds}, {text} is null)"
+        if column.is_event_time and request.source.version.rule != "arrival":
+            yield f"coalesce({_v(column.name)} <= version_at, true)"
+    if request.kind.name == "orders":
+        yield f"{LINE_AMOUNT} < {MAXIMUM_LINE_AMOUNT}"
+    if request.kind.name == "surveys":
+        low, high = scale_bounds()
+        yield f"{low} < {high} and v_score between {low} and {high}"
+
+
+def _soundness_of(column: CanonicalColumn, request: LoadRequest) -> Iterator[str]:
+    """Conditions on one cell; NULL where it is empty or cannot be read."""
+    text, value = _t(column.name), _v(column.name)
+    if column.type == "time" and not _is_asked(column, request):
+        # Written as the engine writes it, a time has no offset.
+        stands = _as_it_stands(column)
+        yield f"cast({stands} as varchar) = {text}"
+        yield f"{stands} >= timestamp '{SURELY_LATE_ENOUGH}'"
+        yield f"{stands} < timestamp '{SURELY_EARLY_ENOUGH}'"
+    elif column.type == "time":
+        yield f"{value} >= timestamp '{EARLIEST}' and {value} < timestamp '{LATEST}'"
+    elif column.type == "date":
+        yield f"{value} >= date '{EARLIEST}' and {value} < date '{LATEST}'"
+    elif column.type in ("number", "integer"):
+        bounds = [_bound(column, bound) for bound in (column.minimum, column.maximum)
+                  if bound is not None]
+        yield (f"{value} between {bounds[0]} and {bounds[1]}" if len(bounds) == 2
+               else f"nullif({value} is not null, false)")
+    elif column.type == "choice":
+        yield _is_known_word(column)
+    elif column.type == "currency":
+        yield _is_currency(column)
+    elif column.is_required or _is_version(column, request):
+        yield f"{text} is not null"
+
+
 def _faults(request: LoadRequest, columns: Sequence[CanonicalColumn]) -> Iterator[Fault]:
     """All faults that rows with these columns can have, in the order in which they are told."""
     for column in columns:
         yield from _faults_of(column, request)
     if request.kind.name == "orders":
         yield Fault(
-            f"abs(cast(v_quantity as double) * cast(v_unit_price as double)) "
-            f">= {MAXIMUM_LINE_AMOUNT}", "out_of_range", "unit_price",
+            f"{LINE_AMOUNT} >= {MAXIMUM_LINE_AMOUNT}", "out_of_range", "unit_price",
         )
     if request.kind.name == "surveys":
         low, high = scale_bounds()
@@ -256,6 +374,8 @@ def _faults(request: LoadRequest, columns: Sequence[CanonicalColumn]) -> Iterato
 
 def _faults_of(column: CanonicalColumn, request: LoadRequest) -> Iterator[Fault]:
     text, value = _t(column.name), _v(column.name)
+    if column.type == "time" and not _is_asked(column, request):
+        value = _moment(text, request)
     if column.is_required or _is_version(column, request):
         yield Fault(f"{text} is null", "missing_value", column.name)
     unreadable = f"{text} is not null and {value} is null"
@@ -267,18 +387,31 @@ def _faults_of(column: CanonicalColumn, request: LoadRequest) -> Iterator[Fault]
                     "not_a_date", column.name)
     if column.type in ("number", "integer"):
         yield Fault(unreadable, "not_a_number", column.name)
-        bounds = [f"{value} {sign} cast('{Decimal(repr(bound)):f}' as {_value_type(column)})"
+        bounds = [f"{value} {sign} {_bound(column, bound)}"
                   for sign, bound in (("<", column.minimum), (">", column.maximum))
                   if bound is not None]
         if bounds:
             yield Fault(" or ".join(bounds), "out_of_range", column.name)
     if column.type == "choice":
-        words = ", ".join(literal(word) for word in column.choices)
-        yield Fault(f"{text} is not null and {text} not in ({words})", "unknown_word", column.name)
+        yield Fault(f"{text} is not null and not {_is_known_word(column)}", "unknown_word",
+                    column.name)
     if column.type == "currency":
-        yield Fault(f"not regexp_full_match({text}, '[A-Z]{{3}}')", "not_a_currency", column.name)
+        yield Fault(f"not {_is_currency(column)}", "not_a_currency", column.name)
     if column.is_event_time and request.source.version.rule != "arrival":
         yield Fault(f"{value} > version_at", "after_file_version", column.name)
+
+
+def _bound(column: CanonicalColumn, bound: float) -> str:
+    return f"cast('{Decimal(repr(bound)):f}' as {_value_type(column)})"
+
+
+def _is_known_word(column: CanonicalColumn) -> str:
+    words = ", ".join(literal(word) for word in column.choices)
+    return f"{_t(column.name)} in ({words})"
+
+
+def _is_currency(column: CanonicalColumn) -> str:
+    return f"regexp_full_match({_t(column.name)}, '[A-Z]{{3}}')"
 
 
 def scale_bounds() -> tuple[str, str]:

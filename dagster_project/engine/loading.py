@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 import duckdb
+import numpy as np
 
 from dagster_project.engine.checked_files import read_and_check
 from dagster_project.engine.checking import scale_bounds
@@ -85,15 +86,29 @@ HOME_KEY = Table(
     "One row: proof of the secret this home was made with.",
     (Column("proof", "VARCHAR", "Token of a fixed word.", True),),
 )
+ROW_HASH_KEY = Table(
+    "row_hash_key",
+    "One row: how the row hashes of raw are keyed; none in stores made before there was it.",
+    (Column("digits_n", "INTEGER", "Hexadecimal digits of the key.", True),),
+)
 VAULT_TABLES = (IDENTITIES, REJECTED_TEXT, PERSONAL_TEXT, VAULT_READS, HOME_KEY)
+# As many as are not to be guessed. A store keeps those it was made with: with another key no row
+# would be known again.
+KEY_DIGITS, FIRST_KEY_DIGITS = 32, 64
+# 64 MB of numbers, beside the engine's own memory.
+ROWS_SORTED_AT_ONCE = 8_000_000
 # Columns whose text goes to the vault and is not an identity.
 PERSONAL_COLUMNS = {"customers": ("name",), "surveys": ("comment",)}
 
 
 def prepare_stores(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of the attached `raw` and `vault` that are not there yet."""
-    make_tables(connection, "raw.main", RAW_TABLES + LEDGER_TABLES)
+    is_new = _one(connection, "select count(*) from duckdb_tables() "
+                              "where database_name = 'raw'") == 0
+    make_tables(connection, "raw.main", (*RAW_TABLES, *LEDGER_TABLES, ROW_HASH_KEY))
     make_tables(connection, "vault.main", VAULT_TABLES)
+    if is_new:
+        connection.execute("insert into raw.row_hash_key values (?)", [KEY_DIGITS])
 
 
 def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
@@ -103,7 +118,7 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     Raises:
         FileRefused: the file as a whole cannot be read; nothing was written.
     """
-    staging = read_and_check(scratch, request, hashlib.sha256(b"row hash" + secret).hexdigest())
+    staging = read_and_check(scratch, request, _row_hash_key(scratch, secret))
     load_seq = next_load_seq(scratch)
     unusable = make_tokens(scratch, request, secret)
     _make_loadable(scratch, request, load_seq)
@@ -121,6 +136,12 @@ def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
             write_repaired(scratch, request.repair, load_seq)
         _write_ledger(scratch, request, result)
     return result
+
+
+def _row_hash_key(scratch: duckdb.DuckDBPyConnection, secret: bytes) -> str:
+    digits_n = _one(scratch, f"select coalesce(max(digits_n), {FIRST_KEY_DIGITS}) "
+                             f"from raw.row_hash_key")
+    return hashlib.sha256(b"row hash" + secret).hexdigest()[:digits_n]
 
 
 def _is_known(request: LoadRequest, result: LoadResult) -> bool:
@@ -166,21 +187,7 @@ def _make_loadable(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     kind = request.kind
     id_column = kind.row_id or (kind.document[0] if kind.generated_id else None)
     has_id = f"{identifier('v_' + id_column)} is not null" if id_column else "true"
-    scratch.execute(
-        """
-        create table numbered as
-        with several as (
-            select row_hash from checked where fault_no = 0
-            group by row_hash having count(*) > 1
-        )
-        select checked.row_no,
-            row_number() over (partition by checked.row_hash, checked.version_at
-                               order by checked.row_no) as occurrence
-        from checked
-        inner join several on checked.row_hash = several.row_hash
-        where checked.fault_no = 0
-        """
-    )
+    _number_equal_rows(scratch)
     if request.repair:
         continue_occurrences(scratch, request, request.repair)
     occurrence, others = "numbered.occurrence", (
@@ -209,6 +216,44 @@ def _make_loadable(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     if _one(scratch, "select count(*) from repeats"):
         is_new = "row_no not in (select row_no from repeats)"
     scratch.execute(f"create view loadable as select * from keyed where {is_new}")
+
+
+def _number_equal_rows(scratch: duckdb.DuckDBPyConnection) -> None:
+    """`numbered` (row_no, occurrence): the good rows that are not the only ones with their hash."""
+    scratch.execute("create table numbered (row_no bigint, occurrence bigint)")
+    if not _has_equal_rows(scratch):
+        return
+    scratch.execute(
+        """
+        insert into numbered
+        with several as (
+            select row_hash from checked where fault_no = 0
+            group by row_hash having count(*) > 1
+        )
+        select checked.row_no,
+            row_number() over (partition by checked.row_hash, checked.version_at
+                               order by checked.row_no) as occurrence
+        from checked
+        inner join several on checked.row_hash = several.row_hash
+        where checked.fault_no = 0
+        """
+    )
+
+
+def _has_equal_rows(scratch: duckdb.DuckDBPyConnection) -> bool:
+    """Whether two good rows may have one hash; true for a few files where none have.
+
+    Sorting numbers costs a fifth of grouping hashes. What is equal falls into one part.
+    """
+    parts_n = 1 + _one(scratch, "select count(*) from checked") // ROWS_SORTED_AT_ONCE
+    for part in range(parts_n):
+        found = scratch.execute(
+            "select number from (select hash(row_hash) as number from checked where fault_no = 0) "
+            f"where number % {parts_n} = {part}").fetchnumpy()["number"]
+        found.sort()
+        if np.any(found[1:] == found[:-1]):
+            return True
+    return False
 
 
 def _find_repeats(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:

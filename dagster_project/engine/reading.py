@@ -68,6 +68,9 @@ from dagster_project.ingest.reading_rules import (
 # Rows of which recognition sees the text: enough for what stands above a header.
 ROWS_TO_RECOGNISE = 30
 BAD_ROWS_AT_ONCE = 10_000
+# Left to itself, the engine takes sixteen of the longest rows at once for each thread, and half a
+# second a gigabyte to get that memory.
+BUFFER_BYTES = 2 * MAXIMUM_ROW_BYTES
 # A full disk or a fault of the engine's own says nothing of the file.
 NOT_OF_THE_FILE = (duckdb.FatalException, duckdb.InternalException)
 MEMORY_UNITS = {"bytes": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
@@ -350,6 +353,7 @@ def _clean_rows(source: Path, skipped: int, columns_n: int, delimiter: str,
             {literal(str(source))}, auto_detect = false, header = false, skip = {skipped},
             columns = {columns}, delim = {literal(delimiter)}, quote = '"', escape = '"',
             encoding = 'utf-8', compression = 'none', max_line_size = {MAXIMUM_ROW_BYTES},
+            buffer_size = {BUFFER_BYTES},
             {stated_end} null_padding = false, strict_mode = true
         )
     """

@@ -42,8 +42,8 @@ def make_tokens(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
     for column in identity_columns(request):
         space, value = space_of(column, request), identifier("v_" + column.name)
         scratch.execute(
-            f"insert into written select distinct {literal(column.name)}, {literal(space)}, "
-            f"{value} from checked where fault_no = 0 and {value} is not null")
+            f"insert into written select {literal(column.name)}, {literal(space)}, * from ("
+            f"select distinct {value} from checked where fault_no = 0 and {value} is not null)")
         if space not in CONTACT_SPACES:
             continue
         _add_normal_forms(scratch, request, column, space)

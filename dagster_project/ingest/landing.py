@@ -85,8 +85,8 @@ def _is_unfinished(path: Path) -> bool:
 def without_growing_files(files: Sequence[Found]) -> tuple[list[Found], list[str]]:
     """Files that are whole, and the names of those that are still being written.
 
-    A file younger than a minute is looked at twice; one whose size moves waits for the next
-    night.
+    A file younger than a minute is looked at twice; one whose size or time moves waits for the
+    next night.
     """
     young = [file for file in files
              if time.time() - file.modified_ns / 1e9 < YOUNG_FILE_SECONDS]
@@ -94,8 +94,13 @@ def without_growing_files(files: Sequence[Found]) -> tuple[list[Found], list[str
         return list(files), []
     time.sleep(SECOND_LOOK_SECONDS)
     growing = {file.name for file in young
-               if not file.path.exists() or file.path.stat().st_size != file.size}
+               if not file.path.exists() or _has_moved(file)}
     return [file for file in files if file.name not in growing], sorted(growing)
+
+
+def _has_moved(file: FoundFile) -> bool:
+    now = file.path.stat()
+    return (now.st_size, now.st_mtime_ns) != (file.size, file.modified_ns)
 
 
 def content_hash(path: Path) -> str:

@@ -88,7 +88,7 @@ class HashMemory:
 
     def hash_of(self, file: FoundFile) -> str:
         """SHA-256 of the file's bytes."""
-        known = self._known.get(file.name)
+        known = self._seen.get(file.name, self._known.get(file.name))
         if known is None or known[:2] != [file.size, file.modified_ns]:
             known = [file.size, file.modified_ns, content_hash(file.path)]
         self._seen[file.name] = known

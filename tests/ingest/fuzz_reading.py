@@ -29,7 +29,7 @@ import time
 import traceback
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -37,8 +37,10 @@ from random import Random
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dagster_project.engine.interface import LoadResult
 from dagster_project.ingest import landing as landing_files
 from tests.ingest.conftest import Landing
+from tests.ingest.old_workbooks import old_workbook
 from tests.ingest.workbooks import Formula, workbook
 
 # A sound row of each kind. Refunds have few columns, and are so loaded in a third of the time.
@@ -60,7 +62,7 @@ FILES_A_HOME = 2000
 MAXIMUM_MEMORY_BYTES = 2 * 1024**3
 # Workbooks cost a process each.
 FORMATS = {"csv": 6, "tsv": 2, "semicolon": 2, "mapped": 3, "jsonl": 5, "json": 4, "parquet": 3,
-           "xlsx": 1, "gb18030": 2, "utf16": 2}
+           "xlsx": 1, "xls": 1, "gb18030": 2, "utf16": 2}
 TEXTS = ("csv", "tsv", "semicolon", "mapped", "jsonl", "json")
 CONTAINERS = {"": 8, ".gz": 1, ".zip": 1}
 DAMAGES = ("cut", "cut_front", "flip", "insert", "remove", "double", "nul", "quote", "newline",
@@ -164,8 +166,8 @@ def damaged_file(seed: int, number: int) -> DamagedFile:
     text, markers = content, frozenset[str]()
     if kind in TEXTS:
         markers = frozenset(found.decode() for found in MARKER.findall(content))
-    ending = {"xlsx": "xlsx", "parquet": "parquet", "tsv": "tsv", "jsonl": "jsonl",
-              "json": "json"}.get(kind, "csv")
+    ending = {"xlsx": "xlsx", "xls": "xls", "parquet": "parquet", "tsv": "tsv",
+              "jsonl": "jsonl", "json": "json"}.get(kind, "csv")
     folder = kind if kind in READ_RULES else "plain"
     if container:
         content = _packed(content, f"o.{ending}", container)
@@ -228,6 +230,11 @@ def _xlsx(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
     return workbook({"data": [columns, *([cell(row[name]) for name in columns] for row in rows)]})
 
 
+def _xls(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
+    return old_workbook([columns, *([2.0 if row[name].startswith("=") else row[name]
+                                     for name in columns] for row in rows)])
+
+
 def _packed(content: bytes, name: str, container: str) -> bytes:
     if container == ".gz":
         return gzip.compress(content, 1)
@@ -249,6 +256,7 @@ _ENCODERS: dict[str, Callable[[Sequence[str], Sequence[Row]], bytes]] = {
     "json": lambda columns, rows: json.dumps(rows, indent=1).encode(),
     "parquet": _parquet,
     "xlsx": _xlsx,
+    "xls": _xls,
 }
 
 
@@ -311,14 +319,18 @@ def deliver(home: Landing, files: Sequence[DamagedFile], tally: Tally) -> None:
             assert file.name in report.repeated, f"{file.name} is neither loaded nor refused"
             tally.outcomes["repeated"] += 1
     loaded = [file for file in files if file.name in results]
-    _require_markers(home, loaded, {file.name: results[file.name].load_seq for file in loaded})
+    _require_markers(home, loaded, results)
 
 
 def _require_markers(home: Landing, files: Sequence[DamagedFile],
-                     load_seqs: dict[str, int]) -> None:
-    """Raise AssertionError unless every marker is in its load: in an id, or in rejected text."""
+                     results: Mapping[str, LoadResult]) -> None:
+    """Raise AssertionError unless every marker is in its load: in an id, or in rejected text.
+
+    A row that has become part of the header is told among the columns that nothing reads.
+    """
     if not files:
         return
+    load_seqs = {file.name: results[file.name].load_seq for file in files}
     texts: dict[int, list[str]] = {}
     for area, query in (("raw", KEPT),
                         ("vault", "select load_seq, row_text as text from rejected_text")):
@@ -326,7 +338,8 @@ def _require_markers(home: Landing, files: Sequence[DamagedFile],
                 f"select * from ({query}) where load_seq >= {min(load_seqs.values())}", area):
             texts.setdefault(int(load_seq), []).append(str(text))
     for file in files:
-        kept = "\n".join(texts.get(load_seqs[file.name], ()))
+        kept = "\n".join((*texts.get(load_seqs[file.name], ()),
+                          *results[file.name].ignored_columns))
         lost = {marker for marker in file.markers if marker not in kept}
         lost -= _in_cells_of_several_lines(file) if lost else set()
         # A row that an earlier file brought is in raw under the number of that load.
