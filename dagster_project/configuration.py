@@ -329,6 +329,8 @@ class LifetimeValue(_Model):
         minimum_buyers, minimum_days, recent_order_days, minimum_purchase_days: the models are
             fitted on at least so many buyers, whose first purchase lies so long ago and whose
             last so short, and one of whom bought on so many days.
+        minimum_margin_buyers: the model of margins is fitted on at least so many buyers with two
+            or more purchase days of known margin.
         margin_share_without_cost: share of what is left of an order of unknown cost that counts
             as its margin; left out: its margin is unknown.
     """
@@ -341,6 +343,7 @@ class LifetimeValue(_Model):
     minimum_days: Annotated[int, Field(ge=1)] = 180
     recent_order_days: Annotated[int, Field(ge=1)] = 30
     minimum_purchase_days: Annotated[int, Field(ge=2)] = 3
+    minimum_margin_buyers: Annotated[int, Field(ge=10)] = 100
     margin_share_without_cost: Annotated[
         Number, Field(ge=0, le=1, decimal_places=SCORE_DECIMALS)] | None = None
 

@@ -49,7 +49,8 @@ _WORDS = {
         "no_recent_purchase": "the last purchase lies {found} days back, at most {bound} are "
                               "allowed",
         "too_few_purchase_days": "nobody bought on more than {found} days, {bound} are needed",
-        "too_few_margins": "{found} customers with a margin above 0, {bound} are needed",
+        "too_few_margins": "{found} customers with two purchase days of known margin, {bound} are "
+                           "needed",
         "not_converged": "no parameters fit (slope {found}, at most {bound} is allowed)",
         "past": "- margin up to now: {amount} {currency} of {days} purchase days of known margin",
         "past_unknown": "- margin up to now: not known, since no order of it has a known margin",
@@ -105,7 +106,7 @@ _WORDS = {
         "history_too_short": "首次购买距今{found}天,需要{bound}天",
         "no_recent_purchase": "最近购买距今{found}天,最多允许{bound}天",
         "too_few_purchase_days": "无人购买日超过{found}个,需要{bound}个",
-        "too_few_margins": "利润大于0的客户{found}位,需要{bound}位",
+        "too_few_margins": "有两个利润已知购买日的客户{found}位,需要{bound}位",
         "not_converged": "没有合适的参数(斜率{found},最多{bound})",
         "past": "- 迄今利润:{amount} {currency},利润已知的购买日{days}个",
         "past_unknown": "- 迄今利润:未知,没有利润已知的订单",

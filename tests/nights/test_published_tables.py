@@ -15,7 +15,7 @@ from dagster_project.scoring.score import published_columns
 from dagster_project.settings import Home
 from nights.conftest import Teller
 from nights.homes import PROJECT, TrialHome
-from nights.partitions import INSUFFICIENT, require_partitions
+from nights.partitions import require_partitions
 
 TABLES = PUBLISHED_TABLES
 VIEWS = {"score_contributions", "quadrant_migrations"}
@@ -77,7 +77,7 @@ def test_every_designed_and_every_declared_table_is_published_and_documented(
 
 def test_labels_partition_the_customers(home: TrialHome) -> None:
     parts = require_partitions(home)
-    assert parts["tier"][INSUFFICIENT] > 0 and parts["quadrant"][INSUFFICIENT] > 0
+    assert len(parts["tier"]) >= 3 and len(parts["quadrant"]) >= 3
 
 
 def test_the_status_holds_the_declared_tables_and_no_others(home: TrialHome) -> None:

@@ -169,8 +169,8 @@ def test_why_there_is_no_model(told: Told, reason: str) -> None:
 
 @pytest.mark.parametrize(("reason", "words"), [
     ("purchase_model_of_all", "that of all customers: 120 customers with a purchase, 500 are"),
-    ("margin_model_of_all", "that of all customers: 80 customers with a margin above 0"),
-    ("no_margin_model", "no margin is expected: 80 customers with a margin above 0"),
+    ("margin_model_of_all", "that of all customers: 80 customers with two purchase days"),
+    ("no_margin_model", "no margin is expected: 80 customers with two purchase days"),
     ("margin_of_population", "nothing is known of its margins"),
     ("loss_counts_as_zero", "mean margin is below 0"),
     ("p_alive_unknown", "not known after a single purchase day"),

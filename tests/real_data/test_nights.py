@@ -222,6 +222,13 @@ def test_survey_figures(surveys: TrialHome) -> None:
     assert scores["qualtrics"] == scores["qualtrics_old"] == {"R_2YPOQ602ER1jkf1": Decimal(2)}
 
 
+def test_customers_of_answers_alone_are_a_part_of_their_own(surveys: TrialHome) -> None:
+    """One effort answer is no CRM value and no place in the matrix."""
+    parts = require_partitions(surveys)
+    for column in ("tier", "tier_held", "quadrant", "quadrant_held"):
+        assert parts[column] == {INSUFFICIENT: 800}
+
+
 def _olist(name: str) -> Path:
     return data_folder("olist") / f"olist_{name}_dataset.csv"
 
@@ -277,8 +284,7 @@ def test_olist_answers_are_the_reviews(olist: TrialHome) -> None:
 def test_olist_labels_partition_the_customers(olist: TrialHome) -> None:
     parts = require_partitions(olist)
     assert sum(parts["quadrant"].values()) == 8016
-    # 61 % of the customers bought once and no order is younger than two weeks: the loyalty axis
-    # comes from answers, and nobody has an old label to hold.
+    # The first night has no label to hold on to.
     assert parts["quadrant"] == parts["quadrant_held"]
 
 
@@ -324,6 +330,6 @@ def test_cdnow_labels_partition_the_customers(cdnow: TrialHome) -> None:
     parts = require_partitions(cdnow)
     assert sum(parts["tier"].values()) == 23570
     assert set(parts["quadrant"]) == QUADRANTS - {INSUFFICIENT}
-    # Three months without new customers, and most were here a year ago for the last time.
+    # Everybody came in the first quarter of 1997, and most were never seen again.
     assert set(parts["lifecycle_stage"]) <= STAGES
     assert parts["lifecycle_stage"]["lost"] > parts["lifecycle_stage"]["loyal"] > 0

@@ -142,6 +142,21 @@ def test_too_little_data_leaves_the_past_and_says_so(
     assert values["historic_margin_amount"].notna().all()
 
 
+@pytest.mark.parametrize(("repeaters", "has_model"), [(99, False), (100, True)])
+def test_margins_need_customers_with_two_days_of_known_margin(
+    rule: Callable[..., Configuration], repeaters: int, has_model: bool
+) -> None:
+    rows = buyers(2_000, 1)
+    is_known = (rows["margin_purchase_days_n"] > 1) & (rows["purchase_margin_amount"] > 0)
+    rows.loc[np.flatnonzero(is_known)[repeaters:], ["margin_purchase_days_n",
+                                                    "purchase_margin_amount"]] = 0
+    models = fit_lifetime_models([rows], rule(minimum_margin_buyers=100))["all"]
+    assert models.purchases is not None
+    assert (models.margins is not None) == has_model
+    if not has_model:
+        assert models.margin_shortfall == Shortfall("too_few_margins", 99, 100)
+
+
 def test_a_shop_that_fell_silent_has_no_model(rule: Callable[..., Configuration]) -> None:
     rows = buyers(2_000, 1)
     rows["age_days"] += 31
@@ -155,7 +170,7 @@ def test_without_costs_purchases_are_expected_and_margin_is_not(
     rows = buyers(2_000, 1).assign(margin_purchase_days_n=0, purchase_margin_amount=np.nan,
                                    historic_margin_amount=None)
     models = fit_lifetime_models([rows], default_configuration)["all"]
-    assert models.purchases and models.margin_shortfall == Shortfall("too_few_margins", 0, 500)
+    assert models.purchases and models.margin_shortfall == Shortfall("too_few_margins", 0, 100)
     found = lifetime_values(rows, reference_of(models), default_configuration, D)
     assert found["expected_purchases"].notna().all()
     assert found["expected_margin_amount"].isna().all()

@@ -79,6 +79,15 @@ class MarginSummaries:
         """Customers in all."""
         return int(self.customers.sum())
 
+    @property
+    def repeaters(self) -> int:
+        """Customers with two purchases or more.
+
+        They alone show how the margins of one customer differ; of the others the model has to
+        guess it from the shape of all margins.
+        """
+        return int(self.customers[self.purchases > 1].sum())
+
 
 def log_likelihood(summaries: MarginSummaries) -> Likelihood:
     """The mean log-likelihood with its gradient, by logarithms of p, q - 1 and v."""

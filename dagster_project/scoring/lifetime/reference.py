@@ -207,8 +207,9 @@ def _fit(
         if purchase_shortfall is None:
             purchase_fit = PurchaseModel(rule.model, *found.parameters)
     margin_shortfall = None
-    if margins.total < rule.minimum_buyers:
-        margin_shortfall = Shortfall("too_few_margins", margins.total, rule.minimum_buyers)
+    if margins.repeaters < rule.minimum_margin_buyers:
+        margin_shortfall = Shortfall("too_few_margins", margins.repeaters,
+                                     rule.minimum_margin_buyers)
     else:
         found = fit_margin_model(margins)
         margin_shortfall = _unless_converged(found)
