@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -31,6 +32,9 @@ from dagster_project.settings import Home, enter, home_from_environment
 PARTITION_TAG = "dagster/partition"
 # A run that cannot have the home fails before any step does.
 FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}
+
+# An exception of ours is words for people; where its class stands is not.
+OUR_ERROR = re.compile(r"^dagster_project(\.\w+)+: ")
 
 
 @dataclass
@@ -226,10 +230,19 @@ def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
         if failure is not None and failure.description:
             texts.append(failure.description)
         elif error is not None:
-            # An exception of ours is words for people; where its class stands is not.
-            texts.append(re.sub(r"^dagster_project(\.\w+)+: ", "",
-                                (error.cause or error).message.strip()))
+            texts.append(_words_of_error(error))
     return texts
+
+
+def _words_of_error(error: Any) -> str:
+    """What an error says to people: ours, whatever it came from and is wrapped in."""
+    chain = [error]
+    while chain[-1].cause is not None:
+        chain.append(chain[-1].cause)
+    ours = next((one for one in chain if OUR_ERROR.match(one.message.strip())), None)
+    # Without one of ours: what a step raised, and not what it was wrapped in.
+    chosen = ours or error.cause or error
+    return OUR_ERROR.sub("", chosen.message.strip())
 
 
 @contextmanager

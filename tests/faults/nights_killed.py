@@ -44,8 +44,7 @@ PLACES: dict[str, Callable[[TrialHome, float], bool]] = {
     "the candidate is approved": _in_candidate("approval.json"),
     "the copy is made": lambda home, began: _is_new(
         home.folder / "warehouse" / ".incoming.duckdb", began),
-    "it is published": lambda home, began: _is_new(
-        home.folder / "warehouse" / "kept" / "publication-000001.duckdb", 0.0),
+    "it is published": lambda home, began: _is_new(home.publication, began),
 }
 
 

@@ -16,6 +16,7 @@ import pytest
 from dagster_project.engine.audit_connection import fingerprints_of
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.failures import ResourceLimit, StoreUnreadable, damage_of
+from dagster_project.engine.publication import switch
 from dagster_project.engine.status import write_status
 from dagster_project.engine.stores import Limits, Stores
 from dagster_project.engine.whole_stores import (
@@ -316,17 +317,28 @@ def test_a_full_disk_is_named_in_publishing_and_yesterday_stays(
         published: Warehouse, small_disk: Path, record_property: Any) -> None:
     shutil.copytree(published.folder, small_disk / "home")
     warehouse = Warehouse(small_disk / "home", published=2)
-    before = warehouse.stores.publication.read_bytes()
+    stores, before = warehouse.stores, warehouse.stores.publication.read_bytes()
     customers = {n: Customer(float(n % 90)) for n in range(1, 60)}
     tomorrow = FIRST + timedelta(days=2)
-    for left in (100_000, len(before) + 500_000):
+    candidate = warehouse.stage(tomorrow, customers, previous_publication_id=2)
+
+    # Staging: what it is made of is there, and no room for it.
+    warehouse._build = lambda *_: None  # type: ignore[method-assign]
+    shutil.rmtree(candidate.parent)
+    ballast = fill(small_disk, 100_000)
+    with pytest.raises(ResourceLimit, match="the disk is full"):
         warehouse.stage(tomorrow, customers, previous_publication_id=2)
-        ballast = fill(small_disk, left)
-        with pytest.raises(ResourceLimit, match="the disk is full"):
-            warehouse.night(tomorrow, customers)
-        ballast.unlink()
-        assert warehouse.stores.publication.read_bytes() == before
-    warehouse.night(tomorrow, customers)
+    ballast.unlink()
+    assert stores.publication.read_bytes() == before
+    assert warehouse.stage(tomorrow, customers, previous_publication_id=2) == candidate
+
+    # Switching: no room for the copy that readers will have.
+    ballast = fill(small_disk, len(before) // 2)
+    with pytest.raises(ResourceLimit, match="the disk is full"):
+        switch(stores, candidate, keep=7)
+    assert stores.publication.read_bytes() == before
+    ballast.unlink()
+    switch(stores, candidate, keep=7)
     assert warehouse.query("select max(publication_id) from publication") == [(3,)]
     record_property(INJECTED, 2)
 

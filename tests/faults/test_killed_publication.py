@@ -129,7 +129,7 @@ def _numbers_of_kept(folder: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("share", [
-    0.02, pytest.param(0.35, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
+    0.02, pytest.param(0.2, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
 def test_staging_killed_at_any_point_leaves_yesterday_and_goes_on(
         tmp_path: Path, share: float, record_property: Any) -> None:
     points, kills = play(kill_staging, tmp_path, share)

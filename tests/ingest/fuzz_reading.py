@@ -237,7 +237,7 @@ def _xls(columns: Sequence[str], rows: Sequence[Row]) -> bytes:
 
 def _packed(content: bytes, name: str, container: str) -> bytes:
     if container == ".gz":
-        return gzip.compress(content, 1)
+        return gzip.compress(content, 1, mtime=0)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(name, content)
