@@ -117,6 +117,7 @@ def test_a_home_that_publishes_there_says_what_is_missing(home_after: Teller) ->
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_nights_change_both_places_or_neither_and_catch_up(
         home_after: Teller, url: str, new_database: Callable[[], str]) -> None:
     """Dagster's own runs lie in PostgreSQL, too."""
