@@ -5,6 +5,8 @@
 PYTHON ?= python3
 # The home that `make dev` serves; `make demo` has one of its own.
 CRM_HOME ?= home
+# The web page has no login: only this machine reaches it unless another address is given.
+DEV_HOST ?= 127.0.0.1
 DEMO_HOME := demo-home
 DEMO_CUSTOMERS ?= 2000
 DEMO_DAYS ?= 365
@@ -66,7 +68,7 @@ dev: $(READY) ## Dagster's web page and nightly schedule over one home (CRM_HOME
 	     exit 2; fi
 	CRM_HOME="$(abspath $(CRM_HOME))" DAGSTER_HOME="$(abspath $(CRM_HOME))/state/dagster" \
 	DAGSTER_DISABLE_TELEMETRY=1 DO_NOT_TRACK=1 GX_ANALYTICS_ENABLED=false \
-	    $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1
+	    $(BIN)/dagster dev -w workspace.yaml -h $(DEV_HOST)
 
 # --- keep it right -----------------------------------------------------------------------------
 
