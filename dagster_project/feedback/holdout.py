@@ -89,6 +89,8 @@ class Holdout:
     """Control groups of one campaign.
 
     Attributes:
+        rated_on: date of the quadrants by which base rates are; None: no night as old as the
+            window was published, and they are those of today.
         without_id_n: customers left out because no id of theirs can stand in the file.
     """
 
@@ -97,6 +99,7 @@ class Holdout:
     treated_on: date
     window_days: int
     groups: tuple[Group, ...]
+    rated_on: date | None
     without_id_n: int
 
 
@@ -180,7 +183,11 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
                               "select as_of_date from publication where is_current")
     as_of: date = publication["as_of_date"]
     window_days = home.configuration.campaigns.window_days
-    by_quadrant, rates, without_id_n = _published(home, as_of, window_days)
+    [rated] = read_rows(home.stores, home.stores.publication,
+                        "select max(as_of_date) as rated_on from publication where as_of_date <= ?",
+                        [as_of - timedelta(days=window_days)])
+    rated_on: date | None = rated["rated_on"]
+    by_quadrant, rates, without_id_n = _published(home, as_of, window_days, rated_on)
     groups, faults = [], []
     for quadrant in wish.quadrants or [name for name in known if name in by_quadrant]:
         customers = by_quadrant.get(quadrant, [])
@@ -197,7 +204,7 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
     if not groups:
         raise HoldoutError("no customer is in any quadrant, so there is nobody to draw")
     return Holdout(wish.campaign_id, as_of, wish.treated_on or as_of + timedelta(days=1),
-                   window_days, tuple(groups), without_id_n)
+                   window_days, tuple(groups), rated_on, without_id_n)
 
 
 def _require_sense(wish: Wish) -> None:
@@ -214,11 +221,12 @@ def _require_sense(wish: Wish) -> None:
                                f"{'be at most' if is_highest_allowed else 'below'} {highest:g}")
 
 
-def _published(home: Home, as_of: date, window_days: int,
+def _published(home: Home, as_of: date, window_days: int, rated_on: date | None,
                ) -> tuple[dict[str, list[Customer]], dict[str, float], int]:
     """Customers by held quadrant, the share of each quadrant that bought again, those without id.
 
-    The share is that of campaign_results: bought before the last window, and in it.
+    The share is that of campaign_results: bought before the last window, and in it, by the
+    quadrant before it. By that of today nobody of low loyalty would ever buy again: who does moves.
     """
     spaces = [source.id_space for source in home.sources.sources
               if source.kind == CAMPAIGNS.name]
@@ -234,18 +242,24 @@ def _published(home: Home, as_of: date, window_days: int,
             group by customer_key
         )
         select cast(scores.customer_key as varchar) as customer_key, ids.customer_id,
-            scores.quadrant_held as quadrant, customers.purchases_n > 0 as is_buyer,
+            scores.quadrant_held as quadrant,
+            case when $3 is null then scores.quadrant_held else spans.label end as rated_quadrant,
+            customers.purchases_n > 0 as is_buyer,
             coalesce(customers.first_purchase_date <= $2, false) as had_bought,
             coalesce(customers.last_purchase_date > $2, false) as bought_since
         from customer_scores as scores
         inner join customers on scores.customer_key = customers.customer_key
         left join ids on scores.customer_key = ids.customer_key
+        left join label_history as spans
+            on scores.customer_key = spans.customer_key and spans.label_kind = 'quadrant'
+            and spans.from_date <= cast($3 as date)
+            and coalesce(spans.to_date >= cast($3 as date), true)
         order by scores.customer_key
-        """, [spaces[0], as_of - timedelta(days=window_days)])
+        """, [spaces[0], as_of - timedelta(days=window_days), rated_on])
     by_quadrant: dict[str, list[Customer]] = {}
     counts: dict[str, list[int]] = {}
     for row in rows:
-        count = counts.setdefault(row["quadrant"], [0, 0])
+        count = counts.setdefault(row["rated_quadrant"], [0, 0])
         count[0] += row["had_bought"]
         count[1] += row["had_bought"] and row["bought_since"]
         if row["customer_id"] is not None:
@@ -286,6 +300,10 @@ def holdout_lines(holdout: Holdout) -> Iterator[str]:
     """What was drawn, in words, a line a quadrant."""
     yield (f"Campaign {holdout.campaign_id}, customers as of {holdout.as_of_date}, treated on "
            f"{holdout.treated_on}; buying again is counted over {holdout.window_days} days")
+    if holdout.rated_on is None:
+        yield (f"No night of {holdout.window_days} days ago was published, so rates are by the "
+               f"quadrants of today: too low where buying leads out of one, too high where it "
+               f"leads into one")
     for group in holdout.groups:
         rate = ("nobody had bought before" if group.base_rate is None
                 else f"{group.base_rate:.1%} buy again")
