@@ -17,6 +17,7 @@ from dagster_project.customers.tables import NIGHT_INPUTS
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.status import write_status
 from dagster_project.engine.writer_lock import writer_lock
+from dagster_project.publish.serving import require_serving
 from dagster_project.settings import Home, enter, home_from_environment
 
 PARTITION_TAG = "dagster/partition"
@@ -105,6 +106,8 @@ class HomeResource(dg.ConfigurableResource):
         """Lock the home, open a session, and write the status whatever comes of it."""
         home = home_from_environment()
         home.require()
+        # What cannot be published to is told of now, not when the night is done.
+        require_serving(home)
         enter(home)
         run = context.run
         run_id, job_name = (run.run_id, run.job_name) if run else ("none", "none")
