@@ -274,6 +274,13 @@ def _require_publication(home: Home, publication_id: int, night: date) -> None:
 
 def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None) -> None:
     """Run one job; exits with 1 or 3 unless it published."""
+    from dagster_project.engine.serving import ServingFailed
+    from dagster_project.publish.serving import require_serving
+
+    try:
+        require_serving(home)
+    except (ConfigurationError, ServingFailed) as error:
+        raise _fail(str(error), WRONG_INPUT) from None
     from dagster_project.automation.runs import run_job
 
     with _progress() as tell:

@@ -26,6 +26,7 @@ from dagster_project.engine.table import Table
 from dagster_project.engine.whole_stores import require_known_loads
 from dagster_project.engine.writer_lock import writer_lock
 from dagster_project.operation.disk import delete_leftovers, require_disk
+from dagster_project.publish.serving import require_serving
 from dagster_project.quality.approval import NotApproved
 from dagster_project.settings import Home, enter, home_from_environment
 
@@ -122,6 +123,8 @@ class HomeResource(dg.ConfigurableResource):
         """Lock the home, open a session, and write the status whatever comes of it."""
         home = home_from_environment()
         home.require()
+        # What cannot be published to is told of now, not when the night is done.
+        require_serving(home)
         enter(home)
         run = context.run
         run_id, job_name = (run.run_id, run.job_name) if run else ("none", "none")

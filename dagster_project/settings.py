@@ -264,7 +264,7 @@ class Home:
                 f"crm-value init {self.folder}"
             )
         # Read all three, so that a fault is told before any work starts.
-        _ = (self.settings, self.configuration, self.sources, self.secret, self.serving_url)
+        _ = self.settings, self.configuration, self.sources, self.secret
         for folder in (self.landing, self.state, self.warehouse, self.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         self.write_dagster_yaml()

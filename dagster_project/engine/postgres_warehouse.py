@@ -44,7 +44,7 @@ from dagster_project.engine.warehouse_file import (
     WarehouseFile,
     open_warehouse_file,
     publication_of,
-    summed_cells,
+    row_text,
 )
 
 APPLICATION = "crm-value publisher"
@@ -356,7 +356,7 @@ def _verify(connection: sa.Connection, file: WarehouseFile, relation: Relation) 
     Raises:
         ServingFailed: they differ.
     """
-    row = " || ".join(summed_cells(relation, _summed))
+    row = row_text(relation, _summed)
     hashed = f"('x' || left(md5({row}), 15))::bit(60)::bigint"
     rows_n, row_sum = run(connection, f"select count(*), coalesce(sum({hashed}), 0) "
                                       f"from {quoted(relation.name)}").one()

@@ -497,9 +497,12 @@ def switch(stores: Stores, candidate_file: Path, *, keep: int,
         incoming.unlink()
         raise
     incoming.chmod(0o444)
-    with together_with or nullcontext():
-        os.replace(incoming, stores.publication)
-        sync(stores.warehouse)
+    try:
+        with together_with or nullcontext():
+            os.replace(incoming, stores.publication)
+            sync(stores.warehouse)
+    finally:
+        incoming.unlink(missing_ok=True)
 
 
 def keep_replay(stores: Stores, candidate_file: Path, publication_id: int) -> Path:

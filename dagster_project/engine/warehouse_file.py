@@ -26,6 +26,8 @@ BATCH_ROWS = 20_000
 NUL_MARK = "\N{REPLACEMENT CHARACTER}"
 # Stands between the cells of a row that is summed, and for a cell without a value.
 CELL_END, NO_VALUE = "chr(31)", "chr(30)"
+# A function takes no more in PostgreSQL than a hundred arguments.
+MOST_ARGUMENTS = 90
 # From here to ten times as much, engines differ in whether they write an exponent.
 PLAIN_FROM, PLAIN_TO = "1e15", "1e16"
 
@@ -138,7 +140,7 @@ class WarehouseFile:
 
     def checksum(self, relation: Relation) -> Checksum:
         """Number of rows, and the sum of their hashes."""
-        row = " || ".join(summed_cells(relation, _summed))
+        row = row_text(relation, _summed)
         [(rows_n, row_sum)] = self._rows(
             f"select count(*), coalesce(sum(cast('0x' || left(md5({row}), 15) as bigint)), 0) "
             f"from {identifier(relation.name)}")
@@ -178,15 +180,18 @@ def publication_of(stores: Stores, path: Path) -> FilePublication:
         return FilePublication(*newest, hashlib.file_digest(stream, "sha256").hexdigest())
 
 
-def summed_cells(relation: Relation, summed: Callable[[FileColumn], str]) -> list[str]:
-    """The SQL texts whose concatenation is what is summed of a row.
+def row_text(relation: Relation, summed: Callable[[FileColumn], str]) -> str:
+    """The SQL expression for the text of a row, of which the hash is summed.
 
     Args:
         relation: whose rows.
         summed: column -> expression for what ROW_KINDS says of its kind; NULL of NULL.
     """
-    return [f"coalesce({summed(column)}, {NO_VALUE}) || {CELL_END}"
-            for column in relation.columns]
+    cells = [f"coalesce({summed(column)}, {NO_VALUE})" for column in relation.columns]
+    # One cell after the other would copy the row as often as it has cells.
+    parts = [f"concat_ws({CELL_END}, {', '.join(cells[start:start + MOST_ARGUMENTS])})"
+             for start in range(0, len(cells), MOST_ARGUMENTS)]
+    return f" || {CELL_END} || ".join(parts)
 
 
 def _cell(column: FileColumn) -> str:

@@ -71,6 +71,16 @@ class Serving:
         self._tell(f"readers find the publication in {database.place}, too")
 
 
+def require_serving(home: Home) -> None:
+    """Raise unless the home says where it publishes, as far as can be told without connecting.
+
+    Raises:
+        ConfigurationError: the URL is missing.
+        ServingFailed: it is none.
+    """
+    Serving(home, lambda _: None)
+
+
 def show_publication(home: Home, publication_id: int | None, tell: Callable[[str], None]) -> str:
     """Make the database show the publication of the warehouse file, or a kept one; in words.
 

@@ -240,7 +240,8 @@ def _packed(content: bytes, name: str, container: str) -> bytes:
         return gzip.compress(content, 1, mtime=0)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(name, content)
+        # A file of a number is the same at any time.
+        archive.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()
 
 

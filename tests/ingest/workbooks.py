@@ -32,41 +32,49 @@ class Formula:
 Cell = str | float | bool | Day | Formula | None
 
 
+class _Package(zipfile.ZipFile):
+    """A zip file of its content alone: what was written when does not stand in it."""
+
+    def put(self, name: str, text: str) -> None:
+        """Add one file."""
+        self.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+
+
 def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]], hidden: Sequence[str] = ()) -> bytes:
     """The bytes of a workbook; None is a cell that is not there."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with _Package(buffer, "w") as archive:
         parts = "".join(f'<Override PartName="/xl/worksheets/sheet{n}.xml" '
                         f'ContentType="{SHEET_TYPE}.worksheet+xml"/>'
                         for n in range(1, len(sheets) + 1))
-        archive.writestr("[Content_Types].xml", (
+        archive.put("[Content_Types].xml", (
             f'<Types xmlns="{PACKAGE}/content-types">'
             '<Default Extension="rels" '
             'ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
             f'<Override PartName="/xl/workbook.xml" ContentType="{SHEET_TYPE}.sheet.main+xml"/>'
             f'<Override PartName="/xl/styles.xml" ContentType="{SHEET_TYPE}.styles+xml"/>'
             f"{parts}</Types>"))
-        archive.writestr("_rels/.rels", (
+        archive.put("_rels/.rels", (
             f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="r1" '
             f'Type="{RELATIONS}/officeDocument" Target="xl/workbook.xml"/></Relationships>'))
         listed = "".join(
             f'<sheet name="{escape(name)}" sheetId="{n}" r:id="s{n}"'
             f'{" state=" + chr(34) + "hidden" + chr(34) if name in hidden else ""}/>'
             for n, name in enumerate(sheets, start=1))
-        archive.writestr("xl/workbook.xml", (
+        archive.put("xl/workbook.xml", (
             f'<workbook {NAMESPACE} xmlns:r="{RELATIONS}"><sheets>{listed}</sheets></workbook>'))
         related = "".join(f'<Relationship Id="s{n}" Type="{RELATIONS}/worksheet" '
                           f'Target="worksheets/sheet{n}.xml"/>'
                           for n in range(1, len(sheets) + 1))
-        archive.writestr("xl/_rels/workbook.xml.rels", (
+        archive.put("xl/_rels/workbook.xml.rels", (
             f'<Relationships xmlns="{PACKAGE}/relationships">{related}'
             f'<Relationship Id="y" Type="{RELATIONS}/styles" Target="styles.xml"/>'
             f"</Relationships>"))
-        archive.writestr("xl/styles.xml", (
+        archive.put("xl/styles.xml", (
             f'<styleSheet {NAMESPACE}><cellXfs count="2"><xf numFmtId="0"/>'
             f'<xf numFmtId="22"/></cellXfs></styleSheet>'))
         for n, rows in enumerate(sheets.values(), start=1):
-            archive.writestr(f"xl/worksheets/sheet{n}.xml", _sheet(rows))
+            archive.put(f"xl/worksheets/sheet{n}.xml", _sheet(rows))
     return buffer.getvalue()
 
 

@@ -110,6 +110,11 @@ def test_a_home_that_publishes_there_says_what_is_missing(home_after: Teller) ->
     home.edit("home.yaml", "publish: duckdb", "publish: postgres")
     said = home.crm("run", "--date", SECOND).expect(2)
     assert f"{URL} is not set" in said.err
+    said = home.crm("run", "--date", SECOND, **{URL: f"chief:{PASSWORD}@host/crm"}).expect(2)
+    assert "must begin with postgresql://" in said.err or "is none; write it as" in said.err
+    assert PASSWORD not in said.said
+    # Whoever only reads needs no database.
+    home.crm("rejected").expect(0)
     nowhere = f"postgresql://chief:{PASSWORD}@127.0.0.1:1/crm"
     said = home.crm("publish", **{URL: nowhere}).expect(3)
     assert PASSWORD not in said.said
@@ -151,7 +156,8 @@ def test_nights_change_both_places_or_neither_and_catch_up(
     with engine(runs).connect() as connection:
         statuses = list(connection.scalars(sa.text("select status from runs order by id")))
         places = connection.scalar(sa.text(
-            "select count(*) from event_logs where event like '%published_to%schema crm of%'"))
+            "select count(*) from event_logs where event like '%published_to%' "
+            "and event like '%schema crm of database%'"))
     assert statuses == ["FAILURE", "SUCCESS", "SUCCESS"]
     assert places > 30
     assert files_with(home, PASSWORD) == []
