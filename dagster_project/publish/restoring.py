@@ -73,14 +73,15 @@ def restore_publication(stores: Stores, publication_id: int, *, secret: bytes,
     lines = [f"Publication {publication_id} of {line[-1]['as_of_date']} is current again; {proof}"]
     if current:
         later = [row for row in current if row["publication_id"] > publication_id]
-        lines.append(f"Set aside in {stores.withdrawn}: {len(later)} later publications "
-                     f"({', '.join(str(row['publication_id']) for row in later)}); their numbers "
-                     f"are not used again")
-        first, last = (pick(row["as_of_date"] for row in later) for pick in (min, max)) \
-            if later else (None, None)
-        if first:
-            lines.append(f"The next night goes on from it. Dates published since: crm-value run "
-                         f"--from {first} --to {last}")
+        if later:
+            dates = [row["as_of_date"] for row in later]
+            lines += [f"Set aside in {stores.withdrawn}: {len(later)} later publications "
+                      f"({', '.join(str(row['publication_id']) for row in later)}); their numbers "
+                      f"are not used again",
+                      f"The next night goes on from it. Dates published since: crm-value run "
+                      f"--from {min(dates)} --to {max(dates)}"]
+        else:
+            lines.append(f"What stood there is set aside in {stores.withdrawn}")
     else:
         lines.append(f"The file that stood there could not be read; it is "
                      f"{stores.withdrawn / aside}")

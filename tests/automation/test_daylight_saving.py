@@ -25,17 +25,19 @@ DAYS = {
     "America/New_York": (date(2026, 3, 8), date(2026, 11, 1)),
     "Australia/Lord_Howe": (date(2026, 10, 4), date(2026, 4, 5)),   # by half an hour
 }
-# Every tick that cron makes around the two days, then each once more, as a daemon that restarts.
+# Every tick that the daemon makes around the two days, then each once more, as one that restarts.
 TICKS = """
 import json, sys
 from datetime import datetime, timedelta, UTC
 import dagster as dg
-from dagster_project.automation.nights import CALENDAR, NIGHTS
+from dagster._utils.schedules import schedule_execution_time_iterator
+from dagster_project.automation.nights import NIGHTS
 from dagster_project.automation.schedules import nightly_schedule
 found = []
 for text in sys.argv[1:]:
     start = datetime.fromisoformat(text)
-    ticks = nightly_schedule.execution_time_iterator(start.timestamp())
+    ticks = schedule_execution_time_iterator(
+        start.timestamp(), nightly_schedule.cron_schedule, nightly_schedule.execution_timezone)
     for moment in [next(ticks) for _ in range(4)] * 2:
         request = nightly_schedule(dg.build_schedule_context(scheduled_execution_time=moment))
         window = NIGHTS.time_window_for_partition_key(request.partition_key)
