@@ -25,7 +25,8 @@ DESIGNED = {
     "customers", "customer_scores", "customer_score_history", "label_history",
     "score_contributions", "segment_kpis", "quadrant_migrations", "churn_warnings",
     "customer_ids", "customer_key_changes", "strategies", "scoring_reference", "configurations",
-    "quality_results", "rejected_rows", "pipeline_runs", "publication",
+    "quality_results", "rejected_rows", "pipeline_runs", "publication", "score_changes",
+    "campaign_results", "score_backtest",
 }
 DICTIONARY = PROJECT / "docs" / "tables.md"
 
