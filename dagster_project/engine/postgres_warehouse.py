@@ -35,8 +35,6 @@ from dagster_project.engine.postgres_switch import (
 from dagster_project.engine.serving import ServingBounds, ServingFailed, Tell
 from dagster_project.engine.stores import Stores
 from dagster_project.engine.warehouse_file import (
-    PLAIN_FROM,
-    PLAIN_TO,
     Checksum,
     FileColumn,
     FilePublication,
@@ -374,8 +372,8 @@ def _summed(column: FileColumn) -> str:
     if column.kind == "time":
         return f"(extract(epoch from {name}) * 1000000)::bigint::text"
     if column.kind == "double":
-        return (f"case when abs({name}) >= {PLAIN_FROM} and abs({name}) < {PLAIN_TO} "
-                f"then trunc({name})::text::numeric::text else {name}::text end")
+        return (f"case when {name} = 'NaN' then 'NaN' "
+                f"else ('x' || encode(float8send({name}), 'hex'))::bit(64)::text end")
     return f"{name}::text"
 
 

@@ -28,15 +28,13 @@ NUL_MARK = "\N{REPLACEMENT CHARACTER}"
 CELL_END, NO_VALUE = "chr(31)", "chr(30)"
 # A function takes no more in PostgreSQL than a hundred arguments.
 MOST_ARGUMENTS = 90
-# From here to ten times as much, engines differ in whether they write an exponent.
-PLAIN_FROM, PLAIN_TO = "1e15", "1e16"
 
 # What is summed of a cell, by the kind of its type:
 #   plain: the text of the value: whole numbers, decimals with all their places, ISO dates, true and
 #       false, UUIDs in small letters; texts themselves;
 #   time: microseconds since 1970 in UTC;
-#   double: the shortest digits that give the number back; no `.0`; digits without an exponent
-#       between PLAIN_FROM and PLAIN_TO, whole part only; NaN, Infinity, -Infinity.
+#   double: its 64 bits as 0 and 1, since engines write numbers in other digits; NaN, which has
+#       many bit patterns, as NaN.
 ROW_KINDS = {"TIMESTAMP": "time", "TIMESTAMP WITH TIME ZONE": "time", "DOUBLE": "double"}
 
 
@@ -208,11 +206,7 @@ def _summed(column: FileColumn) -> str:
     if column.kind == "time":
         return f"cast(epoch_us({name}) as varchar)"
     if column.kind == "double":
-        return (f"case when isnan({name}) then 'NaN' "
-                f"when isinf({name}) then if({name} > 0, 'Infinity', '-Infinity') "
-                f"when abs({name}) >= {PLAIN_FROM} and abs({name}) < {PLAIN_TO} "
-                f"then cast(cast(trunc({name}) as hugeint) as varchar) "
-                f"else regexp_replace(cast({name} as varchar), '\\.0$', '') end")
+        return f"case when isnan({name}) then 'NaN' else cast(cast({name} as bit) as varchar) end"
     return f"cast({name} as varchar)"
 
 

@@ -99,9 +99,8 @@ def test_two_nights_differ_by_date_and_loads(home: TrialHome) -> None:
     assert lines[2].startswith("  as-of date: 2026-11-19 -> 2026-11-20 (+1 days)")
     scores = next(table for table in seen.tables if table.table == "customer_scores")
     counted = home.query(
-        "select count(*) as n from crm.customer_scores as new inner join old.customer_scores as "
-        "old using (customer_key) where old.crm_value is distinct from new.crm_value"
-        .replace("old.customer_scores", "old_scores"), _both(home))
+        "select count(*) as n from crm.customer_scores as new inner join crm.old_scores as "
+        "old using (customer_key) where old.crm_value is distinct from new.crm_value", _both(home))
     assert scores.columns.get("crm_value", 0) == counted[0]["n"]
     text = "\n".join(lines)
     assert "@" not in text and "configuration:" not in text

@@ -361,7 +361,7 @@ def test_a_file_that_cannot_be_read_is_named(home, tmp_path):
     """Not a traceback of the engine, but the file and what to do."""
     broken = home.copy(tmp_path / "home")
     broken.raw.write_bytes(b"no store")
-    with pytest.raises(Unexplainable, match=r"raw\.duckdb cannot be opened"):
+    with pytest.raises(Unexplainable, match=r"raw\.duckdb is damaged"):
         said(broken, "X-OTHER")
 
 

@@ -30,6 +30,7 @@ def test_waived_check_is_published_with_its_reason(night: Night) -> None:
     assert row["waived_reason"] == "a copy of yesterday's file (Mei)"
     assert "waived no_file_refused" in report.words
     verify_approval(report.approval, secret=SECRET, suite=night.declarations.suite_hash,
+                    checks=[check.name for check in night.declarations.checks],
                     candidate_id=CANDIDATE_ID, fingerprints=report.approval.fingerprints,
                     engine_version=report.approval.engine_version)
 
