@@ -25,6 +25,7 @@ from dagster_project.engine.status import write_status
 from dagster_project.engine.table import Table
 from dagster_project.engine.whole_stores import require_known_loads
 from dagster_project.engine.writer_lock import writer_lock
+from dagster_project.ingest.last_look import NoLook, refused_at_last_look
 from dagster_project.operation.disk import delete_leftovers, require_disk
 from dagster_project.publish.serving import require_serving
 from dagster_project.quality.approval import NotApproved
@@ -76,10 +77,10 @@ class RunSession:
         """
         if self.refused_files is not None:
             return self.refused_files
-        if inputs.replay_of_publication_id or not self.engine.has("status"):
+        if inputs.replay_of_publication_id:
             return {}
-        last = self.engine.read_current("status", "select file_name, reason from refused_files")
-        return dict(last.itertuples(index=False, name=None))
+        with told_in_words():
+            return refused_at_last_look(self.home.refused_files)
 
     def night_inputs(self) -> pd.DataFrame | None:
         """The row of night_inputs of the build; None if the build holds no night."""
@@ -256,7 +257,7 @@ def told_in_words() -> Iterator[None]:
     """
     try:
         yield
-    except (NightMismatch, NotApproved) as error:
+    except (NightMismatch, NotApproved, NoLook) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 
