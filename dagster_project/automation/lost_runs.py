@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from dagster_project.engine.publication import published_run
 from dagster_project.engine.run_marks import RunMark, forget_run, lost_runs, marked_runs
 from dagster_project.engine.status import write_status
 from dagster_project.settings import Home
@@ -71,18 +72,8 @@ def tell_lost_runs(home: Home, instance: dg.DagsterInstance | None) -> list[RunM
 
 def _row(home: Home, mark: RunMark) -> dict[str, object]:
     """The row of pipeline_runs."""
-    return _published_row(home, mark.run_id) or mark.row(
+    return published_run(home.stores, mark.run_id) or mark.row(
         "failed", f"{mark.job_name}: {LOST}.", None)
-
-
-def _published_row(home: Home, run_id: str) -> dict[str, object] | None:
-    if not home.stores.publication.exists():
-        return None
-    with home.stores.open(home.stores.publication, read_only=True) as connection:
-        result = connection.execute("select * from pipeline_runs where run_id = ?", [run_id])
-        names = [column[0] for column in result.description or ()]
-        row = result.fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
 
 
 def words_of(lost: Iterable[RunMark]) -> list[str]:
