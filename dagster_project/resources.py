@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -32,6 +32,7 @@ from dagster_project.quality.approval import NotApproved
 from dagster_project.settings import Home, enter, home_from_environment
 
 PARTITION_TAG = "dagster/partition"
+NO_RETRIES = {"dagster/max_retries": "0"}
 # A run that cannot have the home fails before any step does.
 FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}
 
@@ -122,37 +123,18 @@ class HomeResource(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["HomeResource"]:
         """Lock the home, open a session, and write the status whatever comes of it."""
-        home = home_from_environment()
-        home.require()
-        # What cannot be published to is told of now, not when the night is done.
-        require_serving(home)
-        enter(home)
-        run = context.run
-        run_id, job_name = (run.run_id, run.job_name) if run else ("none", "none")
-        partition = run.tags.get(PARTITION_TAG) if run else None
-
         def tell(words: str) -> None:
             if context.log:
                 context.log.info(words)
             sys.stderr.write(words + "\n")
 
-        as_of_date = date.fromisoformat(partition) if partition else None
-        mark = RunMark(run_id, job_name, as_of_date, os.getpid(), _utc_now())
-        with (
-            mark_run(home.run_marks, mark),
-            writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
-                        wait_seconds=home.settings.lock_wait_seconds, tell=tell),
-        ):
-            _tell_lost_runs(context, home, tell)
+        with ExitStack() as held:
             try:
-                require_disk(home)
-                engine = EmbeddedEngine(home.stores, home.secret)
-                require_known_loads(home.stores, engine.last_load_seq())
-            except Exception as error:
-                # Also a run that cannot begin is told of.
-                _keep_record(context, home, mark.row("failed", str(error), _utc_now()))
+                self._session = _begin(context, held, tell)
+            except Exception:
+                _forbid_retries(context)
                 raise
-            self._session = RunSession(home, engine, run_id, job_name, as_of_date, _utc_now())
+            home = self._session.home
             try:
                 yield self
             finally:
@@ -161,6 +143,44 @@ class HomeResource(dg.ConfigurableResource):
                 self._session = None
                 if is_published and context.instance:
                     _forget(context.instance, home, tell)
+
+
+def _begin(context: dg.InitResourceContext, held: ExitStack,
+           tell: Callable[[str], None]) -> RunSession:
+    """Take the home for this run, as long as `held` is open."""
+    home = home_from_environment()
+    home.require()
+    enter(home)
+    run = context.run
+    run_id, job_name = (run.run_id, run.job_name) if run else ("none", "none")
+    partition = run.tags.get(PARTITION_TAG) if run else None
+    as_of_date = date.fromisoformat(partition) if partition else None
+    mark = RunMark(run_id, job_name, as_of_date, os.getpid(), _utc_now())
+    held.enter_context(mark_run(home.run_marks, mark))
+    held.enter_context(
+        writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
+                    wait_seconds=home.settings.lock_wait_seconds, tell=tell))
+    _tell_lost_runs(context, home, tell)
+    try:
+        # What cannot be published to is told of now, not when the night is done.
+        require_serving(home)
+        require_disk(home)
+        engine = EmbeddedEngine(home.stores, home.secret)
+        require_known_loads(home.stores, engine.last_load_seq())
+    except Exception as error:
+        # Also a run that cannot begin is told of.
+        _keep_record(context, home, mark.row("failed", str(error), _utc_now()))
+        raise
+    return RunSession(home, engine, run_id, job_name, as_of_date, _utc_now())
+
+
+def _forbid_retries(context: dg.InitResourceContext) -> None:
+    """Keep Dagster from trying a run again that was refused before its first step.
+
+    To Dagster that is no failed step, and so the same as a lost process, which is tried again.
+    """
+    if context.instance and context.run:
+        context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
 
 
 def _forget(instance: dg.DagsterInstance, home: Home, tell: Callable[[str], None]) -> None:

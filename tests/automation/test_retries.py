@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 import pytest
 from dagster._core.execution.plan.resume_retry import ReexecutionStrategy
 from dagster._daemon.auto_run_reexecution.auto_run_reexecution import get_reexecution_strategy
@@ -15,6 +16,7 @@ from dagster_project.customers.night import NightInputs
 from dagster_project.definitions import defs
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.ingest.assets import load_landing
+from dagster_project.operation import disk
 from dagster_project.resources import HomeResource, RunSession
 from dagster_project.settings import Home, enter, make_home
 
@@ -72,3 +74,46 @@ def test_nothing_passes_where_nothing_says_what_was_refused(home: Home, kept: st
         home.refused_files.write_text(kept)
     with pytest.raises(dg.Failure, match="run the night from its start"):
         _session(home).refused_of_night(NIGHT)
+
+
+@dg.asset
+def of_a_night(home: HomeResource) -> None:
+    """Needs the home."""
+    assert home.session.home.state.is_dir()
+
+
+def _run(home: Home) -> tuple[dg.DagsterRun, list[str]]:
+    """A run in the home's own history; what the status says of all runs."""
+    with dg.DagsterInstance.from_config(str(home.dagster_home)) as instance:
+        result = dg.materialize([of_a_night], resources={"home": HomeResource()},
+                                instance=instance, raise_on_error=False)
+        run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    if not home.stores.status.exists():
+        return run, []
+    with duckdb.connect(str(home.stores.status), read_only=True) as connection:
+        rows = connection.execute("select message from pipeline_runs").fetchall()
+    return run, [message for (message,) in rows]
+
+
+def test_a_run_that_cannot_begin_is_not_tried_again(
+        home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "free_bytes", lambda path: 0)
+        run, told = _run(home)
+    assert run.status is dg.DagsterRunStatus.FAILURE
+    assert run.tags["dagster/will_retry"] == "false"
+    assert "Nothing was started" in told[0]
+    run, _ = _run(home)
+    assert run.status is dg.DagsterRunStatus.SUCCESS
+    assert "dagster/max_retries" not in run.tags
+
+
+def test_a_run_that_cannot_publish_is_told_and_not_tried_again(
+        home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CRM_POSTGRES_URL", raising=False)
+    settings = home.config / "home.yaml"
+    settings.write_text(settings.read_text().replace("publish: duckdb", "publish: postgres"))
+    run, told = _run(home)
+    assert run.tags["dagster/will_retry"] == "false"
+    assert "CRM_POSTGRES_URL is not set" in told[0]
