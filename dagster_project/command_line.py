@@ -376,7 +376,7 @@ def recalibrate(context: typer.Context, night: Night) -> None:
 
 @app.command()
 def rebuild(context: typer.Context) -> None:
-    """Delete the build and make the current tables again from raw; say whether they are equal."""
+    """Make the current tables again from raw; say whether they are equal."""
     home = _ready_home(context)
     if not home.stores.publication.exists():
         raise _fail("nothing was published yet; run a night first: crm-value run", WRONG_INPUT)
@@ -384,7 +384,6 @@ def rebuild(context: typer.Context) -> None:
         row = connection.execute("select publication_id, as_of_date from crm.publication "
                                  "where is_current").fetchone()
     assert row is not None
-    home.stores.build.unlink(missing_ok=True)
     _run(home, "replay", row[1], {"prepare_night": {"known_at_publication": row[0]}})
 
 
