@@ -1,7 +1,7 @@
 """`crm-value`: a thin face over the Dagster jobs of one home.
 
 Exit codes: 0 done; 1 the gate said no, nothing was published; 2 the configuration, a date, a path
-or an argument is wrong; 3 the run could not be finished, nothing was published.
+or an argument is wrong; 3 the run could not be finished, and says what was published.
 """
 
 from __future__ import annotations
@@ -281,6 +281,7 @@ def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None
         require_serving(home)
     except (ConfigurationError, ServingFailed) as error:
         raise _fail(str(error), WRONG_INPUT) from None
+    from dagster_project.automation.messages import what_stands
     from dagster_project.automation.runs import run_job
 
     with _progress() as tell:
@@ -292,8 +293,8 @@ def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None
     run = _record_of(home, outcome.run_id)
     # A run that never got the home's lock stands in Dagster's history alone.
     also = f", also in {home.stores.status}" if run.is_recorded else ""
-    err.print(f"{night}: {job} failed; nothing was published. Run {outcome.run_id}{also}",
-              markup=False)
+    err.print(f"{night}: {job} failed; {what_stands(home.stores, outcome.run_id)}. "
+              f"Run {outcome.run_id}{also}", markup=False)
     if run.outcome == "refused":
         # The checks and what to do come last: they are what is to be read first.
         err.print(f"Only if an alarm is false: crm-value --home {home.folder} approve --candidate "
@@ -375,7 +376,7 @@ def recalibrate(context: typer.Context, night: Night) -> None:
 
 @app.command()
 def rebuild(context: typer.Context) -> None:
-    """Delete the build and make the current tables again from raw; say whether they are equal."""
+    """Make the current tables again from raw; say whether they are equal."""
     home = _ready_home(context)
     if not home.stores.publication.exists():
         raise _fail("nothing was published yet; run a night first: crm-value run", WRONG_INPUT)
@@ -383,7 +384,6 @@ def rebuild(context: typer.Context) -> None:
         row = connection.execute("select publication_id, as_of_date from crm.publication "
                                  "where is_current").fetchone()
     assert row is not None
-    home.stores.build.unlink(missing_ok=True)
     _run(home, "replay", row[1], {"prepare_night": {"known_at_publication": row[0]}})
 
 

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -25,12 +25,14 @@ from dagster_project.engine.status import write_status
 from dagster_project.engine.table import Table
 from dagster_project.engine.whole_stores import require_known_loads
 from dagster_project.engine.writer_lock import writer_lock
+from dagster_project.ingest.last_look import NoLook, refused_at_last_look
 from dagster_project.operation.disk import delete_leftovers, require_disk
 from dagster_project.publish.serving import require_serving
 from dagster_project.quality.approval import NotApproved
 from dagster_project.settings import Home, enter, home_from_environment
 
 PARTITION_TAG = "dagster/partition"
+NO_RETRIES = {"dagster/max_retries": "0"}
 # A run that cannot have the home fails before any step does.
 FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}
 
@@ -76,10 +78,10 @@ class RunSession:
         """
         if self.refused_files is not None:
             return self.refused_files
-        if inputs.replay_of_publication_id or not self.engine.has("status"):
+        if inputs.replay_of_publication_id:
             return {}
-        last = self.engine.read_current("status", "select file_name, reason from refused_files")
-        return dict(last.itertuples(index=False, name=None))
+        with told_in_words():
+            return refused_at_last_look(self.home.refused_files)
 
     def night_inputs(self) -> pd.DataFrame | None:
         """The row of night_inputs of the build; None if the build holds no night."""
@@ -121,37 +123,18 @@ class HomeResource(dg.ConfigurableResource):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["HomeResource"]:
         """Lock the home, open a session, and write the status whatever comes of it."""
-        home = home_from_environment()
-        home.require()
-        # What cannot be published to is told of now, not when the night is done.
-        require_serving(home)
-        enter(home)
-        run = context.run
-        run_id, job_name = (run.run_id, run.job_name) if run else ("none", "none")
-        partition = run.tags.get(PARTITION_TAG) if run else None
-
         def tell(words: str) -> None:
             if context.log:
                 context.log.info(words)
             sys.stderr.write(words + "\n")
 
-        as_of_date = date.fromisoformat(partition) if partition else None
-        mark = RunMark(run_id, job_name, as_of_date, os.getpid(), _utc_now())
-        with (
-            mark_run(home.run_marks, mark),
-            writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
-                        wait_seconds=home.settings.lock_wait_seconds, tell=tell),
-        ):
-            _tell_lost_runs(context, home, tell)
+        with ExitStack() as held:
             try:
-                require_disk(home)
-                engine = EmbeddedEngine(home.stores, home.secret)
-                require_known_loads(home.stores, engine.last_load_seq())
-            except Exception as error:
-                # Also a run that cannot begin is told of.
-                _keep_record(context, home, mark.row("failed", str(error), _utc_now()))
+                self._session = _begin(context, held, tell)
+            except Exception:
+                _forbid_retries(context)
                 raise
-            self._session = RunSession(home, engine, run_id, job_name, as_of_date, _utc_now())
+            home = self._session.home
             try:
                 yield self
             finally:
@@ -160,6 +143,44 @@ class HomeResource(dg.ConfigurableResource):
                 self._session = None
                 if is_published and context.instance:
                     _forget(context.instance, home, tell)
+
+
+def _begin(context: dg.InitResourceContext, held: ExitStack,
+           tell: Callable[[str], None]) -> RunSession:
+    """Take the home for this run, as long as `held` is open."""
+    home = home_from_environment()
+    home.require()
+    enter(home)
+    run = context.run
+    run_id, job_name = (run.run_id, run.job_name) if run else ("none", "none")
+    partition = run.tags.get(PARTITION_TAG) if run else None
+    as_of_date = date.fromisoformat(partition) if partition else None
+    mark = RunMark(run_id, job_name, as_of_date, os.getpid(), _utc_now())
+    held.enter_context(mark_run(home.run_marks, mark))
+    held.enter_context(
+        writer_lock(home.lock_file, purpose=f"{job_name} {partition or ''} run {run_id}",
+                    wait_seconds=home.settings.lock_wait_seconds, tell=tell))
+    _tell_lost_runs(context, home, tell)
+    try:
+        # What cannot be published to is told of now, not when the night is done.
+        require_serving(home)
+        require_disk(home)
+        engine = EmbeddedEngine(home.stores, home.secret)
+        require_known_loads(home.stores, engine.last_load_seq())
+    except Exception as error:
+        # Also a run that cannot begin is told of.
+        _keep_record(context, home, mark.row("failed", str(error), _utc_now()))
+        raise
+    return RunSession(home, engine, run_id, job_name, as_of_date, _utc_now())
+
+
+def _forbid_retries(context: dg.InitResourceContext) -> None:
+    """Keep Dagster from trying a run again that was refused before its first step.
+
+    To Dagster that is no failed step, and so the same as a lost process, which is tried again.
+    """
+    if context.instance and context.run:
+        context.instance.add_run_tags(context.run.run_id, NO_RETRIES)
 
 
 def _forget(instance: dg.DagsterInstance, home: Home, tell: Callable[[str], None]) -> None:
@@ -256,7 +277,7 @@ def told_in_words() -> Iterator[None]:
     """
     try:
         yield
-    except (NightMismatch, NotApproved) as error:
+    except (NightMismatch, NotApproved, NoLook) as error:
         raise dg.Failure(description=str(error), allow_retries=False) from error
 
 

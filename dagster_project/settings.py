@@ -170,6 +170,11 @@ class Home:
         return self.state / "landing_hashes.json"
 
     @property
+    def refused_files(self) -> Path:
+        """What the last look into the landing folder refused."""
+        return self.state / "refused_files.json"
+
+    @property
     def sample_manifest(self) -> Path:
         """What the sample generator wrote, with its dose of dirt."""
         return self.state / "sample_manifest.json"

@@ -164,7 +164,8 @@ def test_failed_runs_are_told_of() -> None:
 
 
 def test_the_failure_message_says_what_why_what_stands_and_where() -> None:
-    message = failure_message("nightly", "2026-11-20", "run-1", ["first cause", "second cause"])
+    message = failure_message("nightly", "2026-11-20", "run-1", ["first cause", "second cause"],
+                              "nothing was published, the last publication stands")
     assert message.splitlines() == [
         "nightly of 2026-11-20 failed; nothing was published, the last publication stands.",
         "first cause", "second cause",
@@ -172,6 +173,6 @@ def test_the_failure_message_says_what_why_what_stands_and_where() -> None:
 
 
 def test_the_failure_message_of_a_lost_run_says_what_to_do() -> None:
-    message = failure_message("replay", None, "run-2", [])
+    message = failure_message("replay", None, "run-2", [], "nothing was published")
     assert message.startswith("replay failed; nothing was published")
     assert "its process was lost. Start the night again" in message

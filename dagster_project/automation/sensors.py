@@ -4,7 +4,7 @@ import dagster as dg
 
 from dagster_project.automation.jobs import JOBS
 from dagster_project.automation.lost_runs import fail_lost_runs
-from dagster_project.automation.messages import failure_message
+from dagster_project.automation.messages import failure_message, what_stands
 from dagster_project.resources import PARTITION_TAG, failure_texts
 from dagster_project.settings import home_from_environment
 
@@ -19,7 +19,8 @@ def failure_sensor(context: dg.RunFailureSensorContext) -> None:
     run = context.dagster_run
     context.log.error(failure_message(
         run.job_name, run.tags.get(PARTITION_TAG), run.run_id,
-        failure_texts(context.instance, run.run_id)))
+        failure_texts(context.instance, run.run_id),
+        what_stands(home_from_environment().stores, run.run_id)))
 
 
 @dg.sensor(

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pyarrow as pa
 
@@ -23,7 +22,7 @@ from dagster_project.engine.reading import first_rows, look
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores, identifier, make_tables
 from dagster_project.engine.table import Table
-from dagster_project.engine.whole_stores import require_both_or_none
+from dagster_project.engine.whole_stores import require_both_or_none, rows_n
 from dagster_project.ingest.landing import FileRefused
 from dagster_project.ingest.reading_rules import Look, ReadRules
 
@@ -53,9 +52,7 @@ class EmbeddedEngine:
             require_both_or_none(stores)
         with stores.open(None, raw=(stores.raw, "READ_WRITE"),
                          vault=(stores.vault, "READ_WRITE")) as connection:
-            prepare_stores(connection)
-            if _kept_proof(connection, "vault") is None:
-                connection.execute("insert into vault.home_key values (?)", [_proof(secret)])
+            prepare_stores(connection, _proof(secret))
         require_secret(stores, secret)
 
     def path_of(self, area: str) -> Path:
@@ -198,21 +195,18 @@ def require_secret(stores: Stores, secret: bytes) -> None:
         WrongSecret: it was made with another.
         StoreUnreadable: a run has the vault open.
     """
+    if not any(rows_n(stores, stores.vault, table) for table in ("home_key", "identities")):
+        # A run was killed while it made the vault; the next one makes it with its own secret.
+        return
     with stores.open(stores.vault, read_only=True) as connection:
-        kept = _kept_proof(connection)
+        row = connection.execute("select max(proof) from home_key").fetchone()
+    kept = row[0] if row else None
     if kept is None or not hmac.compare_digest(kept, _proof(secret)):
         raise WrongSecret(
             "CRM_HOME_SECRET is not the secret this home was made with: every customer would get "
             "another identity. Set the first secret again; if it is lost, make a new home and "
             "load the exports there."
         )
-
-
-def _kept_proof(connection: duckdb.DuckDBPyConnection, catalog: str = "") -> str | None:
-    """Proof of the secret with which the home began; None: it has just been made."""
-    table = f"{catalog}.home_key" if catalog else "home_key"
-    row = connection.execute(f"select proof from {table}").fetchone()
-    return None if row is None else str(row[0])
 
 
 def _proof(secret: bytes) -> str:

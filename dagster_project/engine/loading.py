@@ -101,14 +101,26 @@ ROWS_SORTED_AT_ONCE = 8_000_000
 PERSONAL_COLUMNS = {"customers": ("name",), "surveys": ("comment",)}
 
 
-def prepare_stores(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the tables of the attached `raw` and `vault` that are not there yet."""
+def prepare_stores(connection: duckdb.DuckDBPyConnection, proof: str) -> None:
+    """Make the tables of the attached `raw` and `vault` that are not there yet.
+
+    Each store is made whole or not at all: one without its key is taken for another one.
+
+    Args:
+        connection: with both attached.
+        proof: of the secret that a new vault is made with.
+    """
     is_new = _one(connection, "select count(*) from duckdb_tables() "
                               "where database_name = 'raw'") == 0
-    make_tables(connection, "raw.main", (*RAW_TABLES, *LEDGER_TABLES, ROW_HASH_KEY))
-    make_tables(connection, "vault.main", VAULT_TABLES)
-    if is_new:
-        connection.execute("insert into raw.row_hash_key values (?)", [KEY_DIGITS])
+    with _transaction(connection):
+        make_tables(connection, "raw.main", (*RAW_TABLES, *LEDGER_TABLES, ROW_HASH_KEY))
+        if is_new:
+            connection.execute("insert into raw.row_hash_key values (?)", [KEY_DIGITS])
+    with _transaction(connection):
+        make_tables(connection, "vault.main", VAULT_TABLES)
+        connection.execute(
+            "insert into vault.home_key select ? where not exists (from vault.home_key) "
+            "and not exists (from vault.identities)", [proof])
 
 
 def append_file(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,

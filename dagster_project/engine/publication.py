@@ -460,6 +460,21 @@ def record_results(stores: Stores, candidate_file: Path, results: pd.DataFrame,
         connection.execute("checkpoint")
 
 
+def published_run(stores: Stores, run_id: str) -> dict[str, Any] | None:
+    """The row of pipeline_runs of a run that published; None: what is published is not of it.
+
+    Raises:
+        StoreUnreadable: the warehouse cannot be opened.
+    """
+    if not stores.publication.exists():
+        return None
+    with stores.open(stores.publication, read_only=True) as connection:
+        result = connection.execute("select * from pipeline_runs where run_id = ?", [run_id])
+        names = [column[0] for column in result.description or ()]
+        row = result.fetchone()
+    return dict(zip(names, row, strict=True)) if row else None
+
+
 def switch(stores: Stores, candidate_file: Path, *, keep: int,
            verify: Callable[[Path], None] = lambda copy: None,
            together_with: AbstractContextManager[None] | None = None) -> None:
@@ -531,12 +546,20 @@ def _keep_publication(stores: Stores, keep: int) -> None:
 
 
 def keep_approval(stores: Stores, approval: Path, publication_id: int) -> None:
-    """Keep the approval of a publication for `restore`, and none of which no file is kept."""
+    """Keep the approval of a publication for `restore`; before the rename, after which runs die."""
     target = stores.approval(publication_id)
     target.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(approval, target)
+    unfinished = target.with_suffix(".unfinished")
+    with full_disk_in_words(stores.state):
+        shutil.copyfile(approval, unfinished)
+        sync(unfinished)
+    unfinished.replace(target)
+
+
+def drop_old_approvals(stores: Stores, publication_id: int) -> None:
+    """Delete approvals of which no file is kept; `publication_id` is in the warehouse."""
     kept = {number for number, _ in publication_files(stores)} | {publication_id}
-    for path in target.parent.glob("publication-*.json"):
+    for path in stores.approval(publication_id).parent.glob("publication-*.json"):
         if number_in_name(path.with_suffix(".duckdb")) not in kept:
             path.unlink()
 

@@ -78,6 +78,9 @@ def _lost(path: Path) -> RunMark | None:
     try:
         with path.open() as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(file.fileno()).st_nlink == 0:
+                # Taken away by its run between our opening it and the end of its lock.
+                return None
             text = file.read()
     except OSError:
         # Held by a run that lives, or just taken away by one.

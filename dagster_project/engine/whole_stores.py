@@ -32,7 +32,7 @@ def require_both_or_none(stores: Stores) -> None:
                                   (stores.vault, stores.raw, "identities")):
         if missing.exists() or not there.exists():
             continue
-        if _rows_n(stores, there, table):
+        if rows_n(stores, there, table):
             raise StoresApart(
                 f"{missing} is missing, and {there} is there: put a backup of both, of the same "
                 f"time, in their place")
@@ -103,7 +103,8 @@ def wal_of(file: Path) -> Path:
     return file.with_name(file.name + ".wal")
 
 
-def _rows_n(stores: Stores, file: Path, table: str) -> int:
+def rows_n(stores: Stores, file: Path, table: str) -> int:
+    """Rows of a table of a store; 0 where the store does not have it."""
     with stores.open(file, read_only=True) as connection:
         found = connection.execute("select count(*) from duckdb_tables() where table_name = ?",
                                    [table]).fetchone()

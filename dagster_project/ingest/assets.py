@@ -7,6 +7,7 @@ import dagster as dg
 
 from dagster_project.automation.nights import OWNERS
 from dagster_project.engine.table import Table
+from dagster_project.ingest.last_look import keep_refused
 from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
 from dagster_project.ingest.tables import LEDGER_TABLES, RAW_TABLES
 from dagster_project.resources import HomeResource
@@ -44,6 +45,7 @@ def load_landing(context: dg.AssetExecutionContext,
         report_progress=lambda words, share: context.log.info(f"{words} ({share:.0%})"),
     )
     session.refused_files = dict(report.refused)
+    keep_refused(session.home.refused_files, session.refused_files)
     for line in words_of(report):
         context.log.info(line)
     for table in RAW_TABLES + LEDGER_TABLES:

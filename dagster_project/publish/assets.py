@@ -20,9 +20,11 @@ from dagster_project.engine.audit_connection import (
 )
 from dagster_project.engine.publication import (
     CandidateContent,
+    drop_old_approvals,
     drop_old_candidates,
     keep_approval,
     keep_replay,
+    published_run,
     record_results,
     stage_publication,
     switch,
@@ -180,15 +182,23 @@ def publish_candidate(context: dg.AssetExecutionContext,
         context.log.info(session.replay_words)
         # A run that was lost between rename and commit left the database a publication behind.
         serving.catch_up(stores.publication)
+        session.publication_id = publication_id
     else:
         _require_successor(session, inputs)
         # What was written since the approval, or in copying, must not have touched what was
         # approved: the copy that readers will have is judged, not the file it was made of.
-        switch(stores, path, keep=session.home.settings.keep_publications,
-               verify=lambda copy: verify(session, inputs, copy),
-               together_with=serving.switching(path))
         keep_approval(stores, path.with_name(APPROVAL_FILE), publication_id)
-    session.publication_id = publication_id
+        try:
+            switch(stores, path, keep=session.home.settings.keep_publications,
+                   verify=lambda copy: verify(session, inputs, copy),
+                   together_with=serving.switching(path))
+        except BaseException:
+            # The file may be renamed already when a database does not follow.
+            if published_run(stores, session.run_id):
+                session.publication_id = publication_id
+            raise
+        session.publication_id = publication_id
+        drop_old_approvals(stores, publication_id)
     with stores.open(path, read_only=True) as connection:
         for table in PUBLISHED_TABLES:
             row = connection.execute(f"select count(*) from {table.name}").fetchone()

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from dagster_project.engine.embedded import WrongSecret, require_secret
 from dagster_project.ingest.landing import FileRefused
 from faults.killing import chosen, counted, in_child, killed, play
 from faults.stores_content import rows_of
 from tests.conftest import INJECTED
-from tests.ingest.conftest import Landing
+from tests.ingest.conftest import SECRET, Landing, stores_of
 
 SOURCES: dict[str, Any] = {
     "shop": {"kind": "orders", "files": ["orders/*"], "version": "file_name"},
@@ -165,3 +166,50 @@ def test_a_truncated_file_is_refused_or_loses_named_rows_only(tmp_path: Path, cu
     is_whole = last in whole.splitlines()
     rejected = {row for (row,) in landing.rows("select file_row_no from rejected_rows")}
     assert is_whole or rows_n in rejected, "a half row is no row"
+
+
+def _make(folder: Path) -> None:
+    Landing(folder, SOURCES)
+
+
+def _prove(folder: Path) -> str:
+    """What a command with a secret says before it starts anything."""
+    vault = folder / "state" / "vault.duckdb"
+    if vault.exists():
+        require_secret(stores_of(folder), SECRET)
+    return "ok"
+
+
+def _refuse_another(folder: Path) -> bool:
+    try:
+        require_secret(stores_of(folder), b"another secret")
+    except WrongSecret:
+        return True
+    return False
+
+
+def kill_making(folder: Path) -> int:
+    """Kill the making of a home's stores at a third of its points; kills."""
+    points = counted(_make, folder / "undisturbed")
+    expected = in_child(_stores_made, folder / "undisturbed")
+    places = chosen(points, 1 / 3)
+    for place in places:
+        home = folder / f"killed-{place}"
+        killed(_make, place, home)
+        assert in_child(_prove, home) == "ok", f"killed at point {place} of {points}"
+        in_child(_make, home)
+        assert in_child(_refuse_another, home), f"killed at point {place} of {points}"
+        assert in_child(_stores_made, home) == expected, f"killed at point {place} of {points}"
+    return len(places)
+
+
+def test_a_first_run_killed_while_it_makes_its_stores_locks_nobody_out(
+        tmp_path: Path, record_property: Any) -> None:
+    """A vault without a proof of the secret would be taken for that of another home."""
+    kills = play(kill_making, tmp_path)
+    assert kills > 10
+    record_property(INJECTED, kills)
+
+
+def _stores_made(folder: Path) -> dict[str, Any]:
+    return {name: rows_of(folder / "state" / f"{name}.duckdb") for name in ("raw", "vault")}

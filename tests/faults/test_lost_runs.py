@@ -110,10 +110,42 @@ def test_a_run_without_a_mark_is_lost_once_it_is_old(
         home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed between its start and its first step, it could not mark itself."""
     run_id = _started(instance)
-    assert fail_lost_runs(home, instance) == []
+    waited: list[float] = []
+    assert fail_lost_runs(home, instance, waited.append) == []
+    assert waited == []
     monkeypatch.setattr(lost_runs, "UNMARKED_SECONDS", -1)
-    assert fail_lost_runs(home, instance) == [run_id]
+    assert fail_lost_runs(home, instance, waited.append) == [run_id]
+    assert waited == [lost_runs.END_SECONDS]
     assert _status(instance, run_id) is dg.DagsterRunStatus.FAILURE
+
+
+@pytest.mark.parametrize("end", [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE])
+def test_a_run_that_is_just_ending_is_not_lost(
+        home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch,
+        end: dg.DagsterRunStatus) -> None:
+    """Its mark is gone before the history says how it ended."""
+    monkeypatch.setattr(lost_runs, "UNMARKED_SECONDS", -1)
+    run_id = _started(instance)
+
+    def ends(seconds: float) -> None:
+        kind = {dg.DagsterRunStatus.SUCCESS: dg.DagsterEventType.RUN_SUCCESS,
+                dg.DagsterRunStatus.FAILURE: dg.DagsterEventType.RUN_FAILURE}[end]
+        run = instance.get_run_by_id(run_id)
+        assert run is not None
+        instance.report_dagster_event(
+            dg.DagsterEvent(event_type_value=kind.value, job_name=run.job_name), run_id)
+
+    assert fail_lost_runs(home, instance, ends) == []
+    assert _status(instance, run_id) is end
+
+
+def test_a_run_that_marks_itself_late_is_not_lost(
+        home: Home, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lost_runs, "UNMARKED_SECONDS", -1)
+    run_id = _started(instance)
+    home.run_marks.mkdir()
+    mark = home.run_marks / f"{run_id}.json"
+    assert fail_lost_runs(home, instance, lambda _: mark.touch()) == []
 
 
 def test_a_mark_that_was_cut_off_is_still_a_lost_run(

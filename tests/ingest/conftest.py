@@ -19,6 +19,11 @@ NOW = datetime(2026, 1, 10, 4, 30)
 SECRET = b"a secret of the tests"
 
 
+def stores_of(folder: Path) -> Stores:
+    """The stores of a home."""
+    return Stores(folder / "state", folder / "warehouse", Limits("1GB", 2, folder / "spill"))
+
+
 class Landing:
     """A home without configuration files: landing folder, stores, sources.
 
@@ -33,8 +38,7 @@ class Landing:
         self.landing = folder / "landing"
         self.landing.mkdir(parents=True, exist_ok=True)
         self.sources = Sources.model_validate({"time_zone": "Asia/Shanghai", "sources": sources})
-        self.stores = Stores(folder / "state", folder / "warehouse",
-                             Limits("1GB", 2, folder / "spill"))
+        self.stores = stores_of(folder)
         self.engine = EmbeddedEngine(self.stores, SECRET)
 
     def put(self, name: str, content: str | bytes) -> Path:

@@ -16,6 +16,13 @@ from nights.homes import TrialHome, sha256
 pytestmark = pytest.mark.xdist_group("chronicle")
 PASSWORD = "s3cret-of-the-publisher"
 URL = "CRM_POSTGRES_URL"
+# Raises when the transaction of the switch is committed, and not before.
+REFUSE_COMMIT = """
+create function refuse() returns trigger language plpgsql
+    as $$ begin raise 'the connection broke'; end $$;
+create constraint trigger refuse after insert or update on crm__ledger.publications
+    deferrable initially deferred for each row when (new.is_shown) execute function refuse()
+"""
 STORAGE = "storage:\n  postgres:\n    postgres_url:\n      env: DAGSTER_POSTGRES_URL\n"
 
 
@@ -119,6 +126,30 @@ def test_a_home_that_publishes_there_says_what_is_missing(home_after: Teller) ->
     said = home.crm("publish", **{URL: nowhere}).expect(3)
     assert PASSWORD not in said.said
     assert "chief" not in said.said
+
+
+@pytest.mark.slow
+def test_a_night_whose_database_does_not_follow_is_told_as_published(
+        home_after: Teller, url: str) -> None:
+    """The commit after the rename fails, as where the connection breaks at that moment."""
+    home = home_after("first")
+    home.edit("home.yaml", "publish: duckdb", "publish: postgres")
+    home.crm("publish", **{URL: url}).expect(0)
+    with engine(url).begin() as connection:
+        connection.execute(sa.text(REFUSE_COMMIT))
+    said = home.crm("run", "--date", SECOND, **{URL: url}).expect(3)
+    assert "nightly failed; it had published publication 2, which stands." in said.err
+    assert "nothing was published" not in said.said
+    assert "The warehouse file is switched already" in said.err
+    assert home.query("select max(publication_id) as n from crm.publication") == [{"n": 2}]
+    assert (home.last_run()["outcome"], home.last_run()["publication_id"]) == ("failed", 2)
+    # Its approval is kept, and that of the one before: both can be restored.
+    assert sorted(path.name for path in (home.folder / "state" / "approvals").iterdir()) == [
+        "publication-000001.json", "publication-000002.json"]
+    with engine(url).begin() as connection:
+        connection.execute(sa.text("drop trigger refuse on crm__ledger.publications"))
+    home.crm("publish", **{URL: url}).expect(0)
+    assert shown(url) == [2, 2]
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ import pytest
 
 from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints_of
 from dagster_project.engine.embedded import EmbeddedEngine, WrongSecret
-from dagster_project.engine.publication import keep_approval
+from dagster_project.engine.publication import drop_old_approvals, keep_approval
 from dagster_project.engine.restoring import highest_number
 from dagster_project.engine.stores import Limits, Stores, StoreUnreadable
 from dagster_project.publish.publications import read_rows
@@ -51,6 +51,7 @@ def publish(stores: Stores, number: int) -> None:
     approval = write_approval(folder, make_approval(
         "c", "s", [passed(CHECK, "c")], found, ENGINE_VERSION, SECRET))
     keep_approval(stores, approval, number)
+    drop_old_approvals(stores, number)
 
 
 def _newest(stores: Stores) -> int:
