@@ -13,8 +13,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from dagster_project.engine import postgres_warehouse
+from dagster_project.engine.failures import ResourceLimit
 from dagster_project.engine.postgres_warehouse import PostgresWarehouse
-from dagster_project.engine.serving import ServingDatabase
+from dagster_project.engine.serving import ServingDatabase, ServingFailed
+from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.engine.warehouse_file import publication_of
 from dagster_project.settings import Home
 
@@ -103,6 +105,25 @@ def show_publication(home: Home, publication_id: int | None, tell: Callable[[str
     # Also where it is shown: whoever asks may know that a view is missing.
     with database.switching(file):
         return f"publication {number} is what readers see in {database.place}, {since}"
+
+
+def show_restored(home: Home, tell: Callable[[str], None]) -> list[str]:
+    """Make the database show what was put back, where nights publish to one; in words.
+
+    Args:
+        home: nobody else may write to it meanwhile.
+        tell: called with what is worth knowing and stops nothing.
+
+    Raises:
+        ServingFailed: the file was put back, and the database does not show it.
+    """
+    try:
+        return [] if home.serving_url is None else [show_publication(home, None, tell)]
+    except (ServingFailed, StoreUnreadable, ResourceLimit) as error:
+        raise ServingFailed(
+            f"{home.stores.publication} is restored, and the database still shows what it showed "
+            f"before: {error} When that is mended, crm-value publish shows what was restored"
+        ) from error
 
 
 def _database(home: Home, url: str, tell: Callable[[str], None]) -> ServingDatabase:
