@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dagster_project.engine.failures import StoreDamaged
+from dagster_project.engine.incoming import delete_stale_copies
 from dagster_project.engine.stores import Stores
 
 
@@ -85,6 +86,7 @@ def begin_build(stores: Stores) -> Path | None:
             aside = set_aside(stores.build)
     for leftover in (stores.build, wal_of(stores.build)):
         leftover.unlink(missing_ok=True)
+    delete_stale_copies(stores)
     return aside
 
 

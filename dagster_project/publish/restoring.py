@@ -52,6 +52,7 @@ def restore_publication(stores: Stores, publication_id: int, *, secret: bytes,
 
     Raises:
         NotRestorable: it is not kept, is damaged, or is not what was approved.
+        ResourceLimit: the disk is full; nothing has changed then.
     """
     current = _line(stores, stores.publication)
     if current and int(current[-1]["publication_id"]) == publication_id:
@@ -69,7 +70,8 @@ def restore_publication(stores: Stores, publication_id: int, *, secret: bytes,
                             f"what is restored; close it first. {held}")
     aside = (f"publication-{int(current[-1]['publication_id']):06d}.duckdb" if current
              else f"crm-{now:%Y%m%dT%H%M%SZ}.duckdb")
-    put_publication(stores, source, _numbers(line), aside)
+    put_publication(stores, source, _numbers(line), aside,
+                    verify=lambda copy: _verify(stores, copy, publication_id, secret))
     lines = [f"Publication {publication_id} of {line[-1]['as_of_date']} is current again; {proof}"]
     if current:
         later = [row for row in current if row["publication_id"] > publication_id]
@@ -106,6 +108,7 @@ def restore_stores(stores: Stores, folder: Path, *, secret: bytes, now: datetime
         NotRestorable: something is missing, or of another home, or too old.
         WrongSecret: the backup was made with another secret.
         StoreUnreadable: a file of the backup is damaged.
+        ResourceLimit: the disk is full; nothing has changed then.
     """
     folder = folder / "state" if (folder / "state" / stores.raw.name).exists() else folder
     for path in (stores.raw, stores.vault):
