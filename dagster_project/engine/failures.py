@@ -143,10 +143,9 @@ def _disk_full(text: str, folders: Iterable[Path]) -> ResourceLimit:
                 first_line(text))
     free = ", ".join(f"{folder} has {_free_mb(folder)} MB free" for folder in folders)
     return ResourceLimit(
-        f"the disk is full: {line.strip()}. {free}. A night needs about three times the size of "
-        f"warehouse/crm.duckdb and state/build.duckdb together: make room (keep_publications in "
-        f"config/home.yaml says how many old publications are kept); nothing was published, and "
-        f"the night can be run again as it is.")
+        f"the disk is full: {line.strip()}. {free}. Make room (crm-value doctor says how much a "
+        f"night may need; keep_publications in config/home.yaml, how many old publications are "
+        f"kept); nothing was published, and it can be done again as it is.")
 
 
 def _free_mb(folder: Path) -> int:
