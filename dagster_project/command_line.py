@@ -650,6 +650,7 @@ def publish(
     from dagster_project.engine.stores import StoreUnreadable
     from dagster_project.engine.writer_lock import HomeBusy, writer_lock
     from dagster_project.publish.serving import NotServed, show_publication
+    from dagster_project.quality.approval import NotApproved
 
     home = _ready_home(context)
 
@@ -660,7 +661,7 @@ def publish(
         with writer_lock(home.lock_file, purpose="crm-value publish",
                          wait_seconds=home.settings.lock_wait_seconds, tell=tell):
             words = show_publication(home, publication, tell)
-    except (ConfigurationError, NotServed) as error:
+    except (ConfigurationError, NotServed, NotApproved) as error:
         raise _fail(str(error), WRONG_INPUT) from None
     except (HomeBusy, StoreUnreadable, ServingFailed) as error:
         raise _fail(str(error), NOT_FINISHED) from None

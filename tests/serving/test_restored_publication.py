@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -13,8 +14,9 @@ from dagster_project import command_line
 from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints_of
 from dagster_project.engine.publication import keep_approval
 from dagster_project.publish.publications import read_rows
+from dagster_project.publish.serving import Serving
 from dagster_project.publish.tables import RUN_TABLES
-from dagster_project.quality.approval import make_approval, write_approval
+from dagster_project.quality.approval import NotApproved, make_approval, write_approval
 from dagster_project.quality.result import Check, passed
 from dagster_project.settings import Home, make_home
 from tests.serving.warehouses import Served, make_file
@@ -95,3 +97,38 @@ def test_a_database_that_is_away_is_said_and_brought_up_later(
     monkeypatch.setenv(URL, served.url)
     assert crm(home, "publish").exit_code == 0
     assert served.shown() == {1}
+
+
+def alter(file: Path) -> None:
+    """By hand, as whoever has the folder can."""
+    file.chmod(0o644)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("update customer_scores set crm_value = 99")
+        connection.execute("update segment_kpis set total = 99 * customers_n")
+
+
+def test_a_kept_file_that_was_altered_by_hand_is_not_shown(
+        home: Home, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URL, served.url)
+    assert crm(home, "publish").exit_code == 0
+    alter(home.stores.kept_publication(1))
+    said = crm(home, "publish", "--publication", "1")
+    assert said.exit_code == 2
+    assert "is not what was approved: customer_scores, segment_kpis differ" in said.stderr
+    assert served.shown() == {2}
+    assert len(served.loaded()) == 1
+
+
+def test_a_night_does_not_bring_the_database_up_with_an_altered_file(
+        home: Home, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(URL, served.url)
+    assert crm(home, "publish", "--publication", "1").exit_code == 0
+    file = home.stores.publication
+    right = file.read_bytes()
+    alter(file)
+    with pytest.raises(NotApproved, match="is not what was approved: customer_scores"):
+        Serving(home, served.told.append).catch_up(file)
+    assert served.shown() == {1}
+    file.write_bytes(right)
+    assert Serving(home, served.told.append).catch_up(file)
+    assert served.shown() == {2}
