@@ -40,6 +40,10 @@ class StoreUnreadable(Exception):
     """A file of the home that cannot be opened: which, why, what to do."""
 
 
+class StoreHeld(StoreUnreadable):
+    """A file of the home that another program has open: which, what to do."""
+
+
 class StoreDamaged(StoreUnreadable):
     """A file of the home whose bytes are not what was written."""
 
@@ -75,7 +79,7 @@ def unreadable(path: Path | None, error: Exception) -> StoreUnreadable:
     """What is wrong with a file that cannot be opened."""
     text = first_line(error)
     if any(sign in text for sign in HELD_SIGNS):
-        return StoreUnreadable(
+        return StoreHeld(
             f"{path} is held by another program: {text}. Close it there, or end that process if "
             f"it hangs, and start the run again.")
     if is_damage(str(error)) and path is not None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.engine.failures import StoreHeld
 from dagster_project.engine.incoming import (
     PRIVATE,
     READ_ONLY,
@@ -30,7 +31,6 @@ from dagster_project.engine.stores import Stores, StoreUnreadable
 from dagster_project.ingest.tables import LOAD_LEDGER, RAW_TABLES, REPEATED_FILES
 
 NUMBERED = re.compile(r"publication-(\d{6})(?:-\d+)?\.duckdb")
-_HELD = "Conflicting lock"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def is_held(stores: Stores, path: Path) -> str | None:
         with stores.open(path, read_only=True):
             return None
     except StoreUnreadable as error:
-        return str(error) if _HELD in str(error) else None
+        return str(error) if isinstance(error, StoreHeld) else None
 
 
 def put_publication(stores: Stores, source: Path, line: Collection[int], aside: str,

@@ -10,7 +10,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dagster_project.engine.failures import StoreDamaged
+from dagster_project.engine.failures import StoreHeld, StoreUnreadable
 from dagster_project.engine.incoming import delete_stale_copies
 from dagster_project.engine.stores import Stores
 
@@ -75,14 +75,17 @@ def begin_build(stores: Stores) -> Path | None:
         Where a build that could not be opened was set aside; None: it could, and is gone.
 
     Raises:
-        StoreUnreadable: another program holds it.
+        StoreHeld: another program has it open.
     """
     aside = None
     if stores.build.exists():
         try:
             with stores.open(stores.build, read_only=True):
                 pass
-        except StoreDamaged:
+        except StoreHeld:
+            raise
+        except StoreUnreadable:
+            # Damaged, or written by a newer engine: either way it is made again.
             aside = set_aside(stores.build)
     for leftover in (stores.build, wal_of(stores.build)):
         leftover.unlink(missing_ok=True)
@@ -91,7 +94,7 @@ def begin_build(stores: Stores) -> Path | None:
 
 
 def set_aside(file: Path) -> Path:
-    """Give a file, and what was not yet written into it, a name that says it is damaged."""
+    """Give a file, and what was not yet written into it, a name that says it cannot be read."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     target = file.with_name(f"{file.stem}.damaged-{stamp}{file.suffix}")
     if wal_of(file).exists():

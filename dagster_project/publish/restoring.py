@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.engine.embedded import require_secret
+from dagster_project.engine.failures import ResourceLimit
 from dagster_project.engine.restoring import (
     Backup,
     is_held,
@@ -207,6 +208,7 @@ def _recorded(stores: Stores, publication_id: int, row: dict[str, Any], message:
             "as_of_date": row["as_of_date"], "outcome": "restored", "candidate_id": None,
             "publication_id": publication_id, "message": message, "started_at": now,
             "ended_at": now}, None, None)
-    except (StoreUnreadable, EngineError) as error:
+    except (StoreUnreadable, ResourceLimit, EngineError, OSError) as error:
+        # The restore stands; the next run writes the status anew.
         return [f"The status could not be written: {str(error).splitlines()[0]}"]
     return []

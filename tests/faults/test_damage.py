@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -213,6 +214,29 @@ def test_a_build_that_cannot_be_opened_is_set_aside_and_begun_anew(published: Wa
     shutil.copy(published.stores.build, stores.build)
     assert begin_build(stores) is None
     assert [path.name for path in stores.state.iterdir()] == [aside.name]
+
+
+def written_later(content: bytes) -> bytes:
+    """The file with a later storage version in its first block, whose checksum is right."""
+    head = bytearray(content[:4096])
+    head[13] = 0x10
+    checksum = 5381
+    for (number,) in struct.iter_unpack("<Q", head[8:]):
+        checksum ^= number * 0xBF58476D1CE4E5B9 % 2**64
+    return struct.pack("<Q", checksum) + bytes(head[8:]) + content[4096:]
+
+
+def test_a_build_of_a_newer_engine_is_set_aside_too(published: Warehouse, tmp_path: Path) -> None:
+    home = shutil.copytree(published.stores.state.parent, tmp_path / "home")
+    stores = Warehouse(home).stores
+    of_later = written_later(stores.build.read_bytes())
+    stores.build.write_bytes(of_later)
+    with pytest.raises(StoreUnreadable, match="storage version number"), stores.open(stores.build):
+        pass
+    aside = begin_build(stores)
+    assert aside is not None
+    assert aside.read_bytes() == of_later
+    assert not stores.build.exists()
 
 
 @pytest.fixture

@@ -244,6 +244,14 @@ def test_a_full_disk_is_said_and_changes_nothing(stores: Stores,
     assert not list(stores.warehouse.glob(".incoming*"))
 
 
+def test_what_was_restored_is_said_where_the_status_cannot_be_written(stores: Stores) -> None:
+    (stores.status / "in the way").mkdir(parents=True)
+    said = restore(stores, 1)
+    assert "Publication 1 of 2026-11-17 is current again" in said
+    assert "The status could not be written" in said
+    assert _newest(stores) == 1
+
+
 def test_approvals_go_with_the_files_they_are_of(stores: Stores) -> None:
     stores.kept_publication(1).unlink()
     publish(stores, 4)
