@@ -24,12 +24,13 @@ MEMORY_SIGNS = ("Out of Memory", "OutOfMemory")
 # Name of a store's file -> what to do when it is damaged.
 ADVICE = {
     "raw.duckdb": "It is the only copy of what was loaded: put a backup of state/raw.duckdb and "
-                  "state/vault.duckdb, both of the same time, in their place",
+                  "state/vault.duckdb, both of the same time, back with crm-value restore "
+                  "--backup DIR",
     "vault.duckdb": "It is the only copy of the identifiers in clear: put a backup of "
-                    "state/vault.duckdb and state/raw.duckdb, both of the same time, in their "
-                    "place",
-    "crm.duckdb": "Put the newest file of warehouse/kept/, or a backup, in its place and run the "
-                  "nights since then again",
+                    "state/vault.duckdb and state/raw.duckdb, both of the same time, back with "
+                    "crm-value restore --backup DIR",
+    "crm.duckdb": "Put an earlier publication back with crm-value restore PUBLICATION "
+                  "(warehouse/kept/ has them by number), and run the nights since then again",
     "build.duckdb": "Run the night again: the next run sets this file aside and makes a new one",
     "status.duckdb": "The next run sets this file aside and makes a new one",
 }

@@ -36,7 +36,7 @@ def require_both_or_none(stores: Stores) -> None:
         if _rows_n(stores, there, table):
             raise StoresApart(
                 f"{missing} is missing, and {there} is there: put a backup of both, of the same "
-                f"time, in their place")
+                f"time, back with crm-value restore --backup DIR")
 
 
 def require_known_loads(stores: Stores, last_load_seq: int) -> None:
@@ -61,8 +61,8 @@ def require_known_loads(stores: Stores, last_load_seq: int) -> None:
             f"{stores.raw} knows loads up to number {last_load_seq}, and publication {row[0]} in "
             f"{stores.publication} was made of loads up to {row[1]}: raw is older than the "
             f"warehouse, and what is loaded now would take numbers that were given before. Put a "
-            f"backup of raw and vault that is as new as the warehouse in their place, or a "
-            f"warehouse that is as old (warehouse/kept/)")
+            f"backup of raw and vault back that is as new as the warehouse (crm-value restore "
+            f"--backup DIR), or a publication that is as old (crm-value restore PUBLICATION)")
 
 
 def begin_build(stores: Stores) -> Path | None:
