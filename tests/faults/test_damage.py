@@ -301,7 +301,7 @@ def test_a_status_comes_out_of_every_run(loaded: Landing, tmp_path: Path, name: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few megabytes."""
+    """A disk of a few megabytes; to mount one takes Linux and its superuser."""
     folder = tmp_path / "disk"
     folder.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)], check=True)
@@ -319,6 +319,7 @@ def fill(disk: Path, left: int) -> Path:
     return ballast
 
 
+@pytest.mark.faults
 def test_a_full_disk_is_named_in_ingest_and_the_load_succeeds_afterwards(
         small_disk: Path, record_property: Any) -> None:
     landing = Landing(small_disk / "home", {
@@ -337,6 +338,7 @@ def test_a_full_disk_is_named_in_ingest_and_the_load_succeeds_afterwards(
     record_property(INJECTED, 1)
 
 
+@pytest.mark.faults
 def test_a_full_disk_is_named_in_publishing_and_yesterday_stays(
         published: Warehouse, small_disk: Path, record_property: Any) -> None:
     shutil.copytree(published.folder, small_disk / "home")
