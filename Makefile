@@ -24,8 +24,8 @@ DEMO_MANIFEST := $(DEMO_HOME)/state/sample_manifest.json
 NO_HOME := CRM_HOME=$(VENV)/no-home DAGSTER_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-faults test-browser fuzz dev check lint lock bench test-real \
-    clean
+.PHONY: help demo test test-slow test-faults test-browser test-superset fuzz dev check lint lock \
+    bench test-real clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
@@ -74,16 +74,19 @@ dev: $(READY) ## Dagster's web page and nightly schedule over one home (CRM_HOME
 
 test: $(READY) ## all tests that need nothing but the project and ten minutes
 	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup \
-	    -m "not real_data and not slow and not faults and not browser"
+	    -m "not real_data and not slow and not faults and not browser and not superset"
 
 test-slow: $(READY) ## tests of whole nights and kills that take longer
-	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not superset"
 
 test-faults: $(READY) ## inject faults, also into whole nights (Linux; 15 minutes on two quiet cores)
 	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m faults
 
 test-browser: $(READY) ## the Dagster page in Chromium, which must be on the machine
 	$(NO_HOME) $(BIN)/python -m pytest -m browser
+
+test-superset: $(READY) ## Apache Superset reads both places (installs it: network, 1 GB)
+	$(NO_HOME) $(BIN)/python -m pytest -m superset
 
 FUZZ_FILES ?= 20000
 fuzz: $(READY) ## read damaged files of every format (FUZZ_FILES=20000; hours)

@@ -580,6 +580,7 @@ def restore(
 ) -> None:
     """Make a kept publication the current file again, or put raw and vault of a backup back."""
     from dagster_project.engine.embedded import WrongSecret
+    from dagster_project.engine.serving import ServingFailed
     from dagster_project.engine.stores import StoreUnreadable
     from dagster_project.engine.writer_lock import HomeBusy, writer_lock
     from dagster_project.publish.restoring import (
@@ -587,26 +588,38 @@ def restore(
         restore_publication,
         restore_stores,
     )
+    from dagster_project.publish.serving import require_serving, show_restored
 
     home = _ready_home(context)
     if (publication is None) == (backup is None):
         raise _fail("give either the number of a publication, or --backup DIR", WRONG_INPUT)
+
+    def tell(words: str) -> None:
+        err.print(words, markup=False)
+
+    def say(lines: list[str]) -> None:
+        for line in lines:
+            out.print(line, markup=False)
+
+    try:
+        if publication is not None:
+            require_serving(home)
+    except (ConfigurationError, ServingFailed) as error:
+        raise _fail(str(error), WRONG_INPUT) from None
     try:
         with writer_lock(home.lock_file, purpose="crm-value restore",
-                         wait_seconds=home.settings.lock_wait_seconds,
-                         tell=lambda words: err.print(words, markup=False)):
+                         wait_seconds=home.settings.lock_wait_seconds, tell=tell):
             if backup is not None:
-                lines = restore_stores(home.stores, backup, secret=home.secret, now=_utc_now())
+                say(restore_stores(home.stores, backup, secret=home.secret, now=_utc_now()))
             else:
                 assert publication is not None, "one of the two is given"
-                lines = restore_publication(home.stores, publication, secret=home.secret,
-                                            now=_utc_now())
+                say(restore_publication(home.stores, publication, secret=home.secret,
+                                        now=_utc_now()))
+                say(show_restored(home, tell))
     except (NotRestorable, WrongSecret) as error:
         raise _fail(str(error), WRONG_INPUT) from None
-    except (HomeBusy, StoreUnreadable) as error:
+    except (HomeBusy, StoreUnreadable, ServingFailed) as error:
         raise _fail(str(error), NOT_FINISHED) from None
-    for line in lines:
-        out.print(line, markup=False)
 
 
 @app.command()
@@ -637,6 +650,7 @@ def publish(
     from dagster_project.engine.stores import StoreUnreadable
     from dagster_project.engine.writer_lock import HomeBusy, writer_lock
     from dagster_project.publish.serving import NotServed, show_publication
+    from dagster_project.quality.approval import NotApproved
 
     home = _ready_home(context)
 
@@ -647,7 +661,7 @@ def publish(
         with writer_lock(home.lock_file, purpose="crm-value publish",
                          wait_seconds=home.settings.lock_wait_seconds, tell=tell):
             words = show_publication(home, publication, tell)
-    except (ConfigurationError, NotServed) as error:
+    except (ConfigurationError, NotServed, NotApproved) as error:
         raise _fail(str(error), WRONG_INPUT) from None
     except (HomeBusy, StoreUnreadable, ServingFailed) as error:
         raise _fail(str(error), NOT_FINISHED) from None

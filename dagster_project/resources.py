@@ -13,6 +13,7 @@ import dagster as dg
 import pandas as pd
 from pydantic import PrivateAttr
 
+from dagster_project.automation.jobs import LOADING_NOTHING
 from dagster_project.automation.lost_runs import tell_lost_runs, words_of
 from dagster_project.automation.retention import prune_history
 from dagster_project.configuration import Configuration
@@ -164,7 +165,7 @@ def _begin(context: dg.InitResourceContext, held: ExitStack,
     try:
         # What cannot be published to is told of now, not when the night is done.
         require_serving(home)
-        require_disk(home)
+        require_disk(home, loads=job_name not in LOADING_NOTHING)
         engine = EmbeddedEngine(home.stores, home.secret)
         require_known_loads(home.stores, engine.last_load_seq())
     except Exception as error:

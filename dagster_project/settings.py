@@ -30,6 +30,7 @@ from dagster_project.ingest.contacts import PhoneRegion
 from dagster_project.ingest.mapping import known_zone
 from dagster_project.ingest.presets import SHIPPED_PRESETS, Preset, load_presets
 from dagster_project.ingest.sources import Sources, load_sources
+from dagster_project.operation.machine import memory_bytes
 from dagster_project.yaml_file import load_model
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -209,8 +210,7 @@ class Home:
         """What the engine may use of the machine."""
         memory = self.settings.memory_limit
         if memory == "auto":
-            total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1024**3
-            memory = f"{min(LARGEST_AUTO_MEMORY_GB, total_gb / 2):.1f}GB"
+            memory = f"{min(LARGEST_AUTO_MEMORY_GB, memory_bytes() / 1e9 / 2):.1f}GB"
         threads = self.settings.threads
         count = os.cpu_count() or 1 if threads == "auto" else threads
         return Limits(memory, count, self.state / "spill")

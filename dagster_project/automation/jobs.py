@@ -34,4 +34,6 @@ APPROVE = dg.define_asset_job(
     description="Judge the candidate that stands there once more, with its waivers, and publish "
                 "it.",
 )
+# Nothing of landing/ comes with them.
+LOADING_NOTHING = frozenset({REPLAY.name, APPROVE.name})
 JOBS = [NIGHTLY, RECALIBRATE, REPLAY, APPROVE]

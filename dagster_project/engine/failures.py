@@ -24,12 +24,13 @@ MEMORY_SIGNS = ("Out of Memory", "OutOfMemory")
 # Name of a store's file -> what to do when it is damaged.
 ADVICE = {
     "raw.duckdb": "It is the only copy of what was loaded: put a backup of state/raw.duckdb and "
-                  "state/vault.duckdb, both of the same time, in their place",
+                  "state/vault.duckdb, both of the same time, back with crm-value restore "
+                  "--backup DIR",
     "vault.duckdb": "It is the only copy of the identifiers in clear: put a backup of "
-                    "state/vault.duckdb and state/raw.duckdb, both of the same time, in their "
-                    "place",
-    "crm.duckdb": "Put the newest file of warehouse/kept/, or a backup, in its place and run the "
-                  "nights since then again",
+                    "state/vault.duckdb and state/raw.duckdb, both of the same time, back with "
+                    "crm-value restore --backup DIR",
+    "crm.duckdb": "Put an earlier publication back with crm-value restore PUBLICATION "
+                  "(warehouse/kept/ has them by number), and run the nights since then again",
     "build.duckdb": "Run the night again: the next run sets this file aside and makes a new one",
     "status.duckdb": "The next run sets this file aside and makes a new one",
 }
@@ -38,6 +39,10 @@ OTHER_ADVICE = "Delete it or put a backup in its place, and run the night again"
 
 class StoreUnreadable(Exception):
     """A file of the home that cannot be opened: which, why, what to do."""
+
+
+class StoreHeld(StoreUnreadable):
+    """A file of the home that another program has open: which, what to do."""
 
 
 class StoreDamaged(StoreUnreadable):
@@ -75,7 +80,7 @@ def unreadable(path: Path | None, error: Exception) -> StoreUnreadable:
     """What is wrong with a file that cannot be opened."""
     text = first_line(error)
     if any(sign in text for sign in HELD_SIGNS):
-        return StoreUnreadable(
+        return StoreHeld(
             f"{path} is held by another program: {text}. Close it there, or end that process if "
             f"it hangs, and start the run again.")
     if is_damage(str(error)) and path is not None:
@@ -143,10 +148,9 @@ def _disk_full(text: str, folders: Iterable[Path]) -> ResourceLimit:
                 first_line(text))
     free = ", ".join(f"{folder} has {_free_mb(folder)} MB free" for folder in folders)
     return ResourceLimit(
-        f"the disk is full: {line.strip()}. {free}. A night needs about three times the size of "
-        f"warehouse/crm.duckdb and state/build.duckdb together: make room (keep_publications in "
-        f"config/home.yaml says how many old publications are kept); nothing was published, and "
-        f"the night can be run again as it is.")
+        f"the disk is full: {line.strip()}. {free}. Make room (crm-value doctor says how much a "
+        f"night may need; keep_publications in config/home.yaml, how many old publications are "
+        f"kept); nothing was published, and it can be done again as it is.")
 
 
 def _free_mb(folder: Path) -> int:

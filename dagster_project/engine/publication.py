@@ -26,6 +26,7 @@ from dagster_project.engine.held_labels import (
     hold_night,
     nights_of,
 )
+from dagster_project.engine.incoming import READ_ONLY, copy_in, incoming_publication, sync
 from dagster_project.engine.label_records import (
     create_quadrant_migrations,
     record_labels,
@@ -37,7 +38,6 @@ from dagster_project.engine.restoring import (
     highest_number,
     number_in_name,
     publication_files,
-    sync,
 )
 from dagster_project.engine.segment_queries import segment_queries
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
@@ -500,18 +500,8 @@ def switch(stores: Stores, candidate_file: Path, *, keep: int,
             )
     stores.warehouse.mkdir(parents=True, exist_ok=True)
     _keep_publication(stores, keep)
-    incoming = stores.warehouse / ".incoming.duckdb"
-    # One that a killed run left may be read-only already.
-    incoming.unlink(missing_ok=True)
-    with full_disk_in_words(stores.warehouse):
-        shutil.copyfile(candidate_file, incoming)
-        sync(incoming)
-    try:
-        verify(incoming)
-    except Exception:
-        incoming.unlink()
-        raise
-    incoming.chmod(0o444)
+    incoming = incoming_publication(stores)
+    copy_in(candidate_file, incoming, mode=READ_ONLY, verify=verify)
     try:
         with together_with or nullcontext():
             os.replace(incoming, stores.publication)

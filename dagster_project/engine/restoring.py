@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,12 +16,21 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.engine.failures import StoreHeld
+from dagster_project.engine.incoming import (
+    PRIVATE,
+    READ_ONLY,
+    copy_in,
+    delete_stale_copies,
+    incoming_publication,
+    incoming_store,
+    sync,
+)
 from dagster_project.engine.loading import clock_query
 from dagster_project.engine.stores import Stores, StoreUnreadable
 from dagster_project.ingest.tables import LOAD_LEDGER, RAW_TABLES, REPEATED_FILES
 
 NUMBERED = re.compile(r"publication-(\d{6})(?:-\d+)?\.duckdb")
-_HELD = "Conflicting lock"
 
 
 @dataclass(frozen=True)
@@ -80,10 +88,11 @@ def is_held(stores: Stores, path: Path) -> str | None:
         with stores.open(path, read_only=True):
             return None
     except StoreUnreadable as error:
-        return str(error) if _HELD in str(error) else None
+        return str(error) if isinstance(error, StoreHeld) else None
 
 
-def put_publication(stores: Stores, source: Path, line: Collection[int], aside: str) -> None:
+def put_publication(stores: Stores, source: Path, line: Collection[int], aside: str,
+                    verify: Callable[[Path], object]) -> None:
     """Make `source` the publication, and set aside what is not of its line.
 
     Kept publications of its line are in `kept/` afterwards, all others in `withdrawn/`. Whenever
@@ -95,13 +104,16 @@ def put_publication(stores: Stores, source: Path, line: Collection[int], aside: 
         source: a kept or withdrawn publication.
         line: numbers of the publications that it knows, its own among them.
         aside: name for the file that is the publication now.
+        verify: raises unless the copy that readers will have is what was approved.
+
+    Raises:
+        ResourceLimit: the disk is full; nothing has changed then.
     """
+    delete_stale_copies(stores)
+    incoming = incoming_publication(stores)
+    copy_in(source, incoming, mode=READ_ONLY, verify=verify)
     stores.withdrawn.mkdir(parents=True, exist_ok=True)
     stores.kept.mkdir(parents=True, exist_ok=True)
-    incoming = stores.warehouse / ".incoming.duckdb"
-    shutil.copyfile(source, incoming)
-    sync(incoming)
-    incoming.chmod(0o444)
     if stores.publication.exists():
         # A second name, so that there is no moment without a publication.
         target = _free(stores.withdrawn / aside)
@@ -171,35 +183,31 @@ def ledger_contents(stores: Stores, path: Path) -> dict[int, tuple[str, str]]:
 
 
 def put_stores(stores: Stores, backup: Backup, moment: datetime) -> list[Path]:
-    """Put raw and vault of a backup into the home; where the present ones were set aside."""
+    """Put raw and vault of a backup into the home; where the present ones were set aside.
+
+    Raises:
+        ResourceLimit: the disk is full; nothing has changed then.
+    """
+    delete_stale_copies(stores)
+    pairs = ((backup.stores.vault, stores.vault), (backup.stores.raw, stores.raw))
+    try:
+        for source, target in pairs:
+            copy_in(source, incoming_store(target), mode=PRIVATE)
+    except BaseException:
+        # The first of the two may be there, in clear.
+        delete_stale_copies(stores)
+        raise
     aside = stores.state / "set_aside" / moment.strftime("%Y%m%dT%H%M%SZ")
     aside.mkdir(parents=True, exist_ok=True)
     moved = []
-    pairs = ((backup.stores.vault, stores.vault), (backup.stores.raw, stores.raw))
-    incoming = []
-    for source, target in pairs:
-        copy = target.with_name(f".incoming-{target.name}")
-        shutil.copyfile(source, copy)
-        copy.chmod(0o600)
-        sync(copy)
-        incoming.append(copy)
-    for copy, (_, target) in zip(incoming, pairs, strict=True):
+    for _, target in pairs:
         for path in (target, target.with_name(target.name + ".wal")):
             if path.exists():
                 path.rename(aside / path.name)
                 moved.append(aside / path.name)
-        os.replace(copy, target)
+        os.replace(incoming_store(target), target)
     sync(stores.state)
     return moved
-
-
-def sync(path: Path) -> None:
-    """Have the disk write down what stands in a file or folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _free(path: Path) -> Path:

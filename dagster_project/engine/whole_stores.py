@@ -10,7 +10,8 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dagster_project.engine.failures import StoreDamaged
+from dagster_project.engine.failures import StoreHeld, StoreUnreadable
+from dagster_project.engine.incoming import delete_stale_copies
 from dagster_project.engine.stores import Stores
 
 
@@ -35,7 +36,7 @@ def require_both_or_none(stores: Stores) -> None:
         if rows_n(stores, there, table):
             raise StoresApart(
                 f"{missing} is missing, and {there} is there: put a backup of both, of the same "
-                f"time, in their place")
+                f"time, back with crm-value restore --backup DIR")
 
 
 def require_known_loads(stores: Stores, last_load_seq: int) -> None:
@@ -60,8 +61,8 @@ def require_known_loads(stores: Stores, last_load_seq: int) -> None:
             f"{stores.raw} knows loads up to number {last_load_seq}, and publication {row[0]} in "
             f"{stores.publication} was made of loads up to {row[1]}: raw is older than the "
             f"warehouse, and what is loaded now would take numbers that were given before. Put a "
-            f"backup of raw and vault that is as new as the warehouse in their place, or a "
-            f"warehouse that is as old (warehouse/kept/)")
+            f"backup of raw and vault back that is as new as the warehouse (crm-value restore "
+            f"--backup DIR), or a publication that is as old (crm-value restore PUBLICATION)")
 
 
 def begin_build(stores: Stores) -> Path | None:
@@ -74,22 +75,26 @@ def begin_build(stores: Stores) -> Path | None:
         Where a build that could not be opened was set aside; None: it could, and is gone.
 
     Raises:
-        StoreUnreadable: another program holds it.
+        StoreHeld: another program has it open.
     """
     aside = None
     if stores.build.exists():
         try:
             with stores.open(stores.build, read_only=True):
                 pass
-        except StoreDamaged:
+        except StoreHeld:
+            raise
+        except StoreUnreadable:
+            # Damaged, or written by a newer engine: either way it is made again.
             aside = set_aside(stores.build)
     for leftover in (stores.build, wal_of(stores.build)):
         leftover.unlink(missing_ok=True)
+    delete_stale_copies(stores)
     return aside
 
 
 def set_aside(file: Path) -> Path:
-    """Give a file, and what was not yet written into it, a name that says it is damaged."""
+    """Give a file, and what was not yet written into it, a name that says it cannot be read."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     target = file.with_name(f"{file.stem}.damaged-{stamp}{file.suffix}")
     if wal_of(file).exists():

@@ -22,6 +22,7 @@ from dagster_project.engine.publication import STORAGE_VERSION
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.engine.writer_lock import holder_now
 from dagster_project.operation.disk import free_bytes, megabytes, need_of_night
+from dagster_project.operation.machine import memory_bytes
 from dagster_project.settings import Home, SecretMissing
 from dagster_project.yaml_file import ConfigurationError
 
@@ -33,17 +34,21 @@ INTEGRATION_MINORS = 16
 # Python, dbt and the file cache need the rest.
 LARGEST_MEMORY_SHARE = 0.8
 UNITS = {"MB": 10**6, "GB": 10**9}
-CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PROCESSES = Path("/proc")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at; `advice` is empty where it is as it should be."""
+    """One thing that was looked at; `advice` is empty where it is as it should be.
+
+    Attributes:
+        is_seen: whether this machine lets it be looked at.
+    """
 
     what: str
     advice: str = ""
+    is_seen: bool = True
 
     @property
     def is_ok(self) -> bool:
@@ -53,6 +58,8 @@ class Finding:
     @property
     def line(self) -> str:
         """As people read it."""
+        if not self.is_seen:
+            return f"not seen      {self.what}"
         return f"ok            {self.what}" if self.is_ok else \
             f"look at this  {self.what}. {self.advice}"
 
@@ -195,8 +202,9 @@ def _runs(home: Home, unfinished_runs: Callable[[], Sequence[str]]) -> Iterator[
     if runs and not busy:
         yield Finding(f"{len(runs)} runs are marked as going on, and no process does: "
                       f"{', '.join(runs[:3])}",
-                      "A crash left them. Dagster marks them as failed after "
-                      "max_runtime_seconds; to do so now: Runs, Terminate, on its web page")
+                      "A crash left them. The next run fails them in the history, and so does "
+                      "lost_runs_sensor where the service runs; to do so now: Runs, Terminate, "
+                      "on its web page")
     else:
         yield Finding("no run was left behind by a crash")
 
@@ -211,21 +219,12 @@ def _machine(home: Home) -> Iterator[Finding]:
                 f"{megabytes(need.total)}",
                 f"That is {need.words}: make room, or the night is refused"
                 if free < need.total else "")
-    memory, limit = _memory(), _bytes(home.limits.memory)
+    memory, limit = memory_bytes(), _bytes(home.limits.memory)
     yield Finding(
         f"the engine may use {home.limits.memory} of {megabytes(memory)} of memory",
         f"State at most {memory * LARGEST_MEMORY_SHARE / 1e9:.1f}GB as memory_limit in "
         f"config/home.yaml, or the system may end the night"
         if limit > LARGEST_MEMORY_SHARE * memory else "")
-
-
-def _memory() -> int:
-    """Memory of the machine, or of the container where it has less."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        return min(total, int(CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):
-        return total
 
 
 def _bytes(limit: str) -> int:
@@ -251,6 +250,10 @@ def _time_zone(home: Home) -> Iterator[Finding]:
 
 def _web_servers() -> Iterator[Finding]:
     """Dagster's web pages of this user on this machine, by their command lines."""
+    if not PROCESSES.is_dir():
+        yield Finding("whether a web page of Dagster is open to other machines: this system does "
+                      "not show command lines in /proc", is_seen=False)
+        return
     for command in _dagster_commands():
         host = _host_of(command)
         if host not in LOOPBACK:

@@ -9,8 +9,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints_of
 from dagster_project.engine.embedded import require_secret
+from dagster_project.engine.failures import ResourceLimit
 from dagster_project.engine.restoring import (
     Backup,
     is_held,
@@ -23,14 +23,9 @@ from dagster_project.engine.restoring import (
 )
 from dagster_project.engine.status import write_status
 from dagster_project.engine.stores import EngineError, Stores, StoreUnreadable
+from dagster_project.publish.approved import require_approved
 from dagster_project.publish.publications import read_rows
-from dagster_project.publish.tables import RUN_TABLES
-from dagster_project.quality.approval import (
-    Approval,
-    NotApproved,
-    is_signed,
-    read_approval,
-)
+from dagster_project.quality.approval import NotApproved
 
 _LINE_QUERY = ("select publication_id, as_of_date, known_load_seq, is_current from publication "
                "order by publication_id")
@@ -52,6 +47,7 @@ def restore_publication(stores: Stores, publication_id: int, *, secret: bytes,
 
     Raises:
         NotRestorable: it is not kept, is damaged, or is not what was approved.
+        ResourceLimit: the disk is full; nothing has changed then.
     """
     current = _line(stores, stores.publication)
     if current and int(current[-1]["publication_id"]) == publication_id:
@@ -69,7 +65,8 @@ def restore_publication(stores: Stores, publication_id: int, *, secret: bytes,
                             f"what is restored; close it first. {held}")
     aside = (f"publication-{int(current[-1]['publication_id']):06d}.duckdb" if current
              else f"crm-{now:%Y%m%dT%H%M%SZ}.duckdb")
-    put_publication(stores, source, _numbers(line), aside)
+    put_publication(stores, source, _numbers(line), aside,
+                    verify=lambda copy: _verify(stores, copy, publication_id, secret))
     lines = [f"Publication {publication_id} of {line[-1]['as_of_date']} is current again; {proof}"]
     if current:
         later = [row for row in current if row["publication_id"] > publication_id]
@@ -106,6 +103,7 @@ def restore_stores(stores: Stores, folder: Path, *, secret: bytes, now: datetime
         NotRestorable: something is missing, or of another home, or too old.
         WrongSecret: the backup was made with another secret.
         StoreUnreadable: a file of the backup is damaged.
+        ResourceLimit: the disk is full; nothing has changed then.
     """
     folder = folder / "state" if (folder / "state" / stores.raw.name).exists() else folder
     for path in (stores.raw, stores.vault):
@@ -165,45 +163,12 @@ def _numbers(line: list[dict[str, Any]]) -> set[int]:
     return {int(row["publication_id"]) for row in line}
 
 
-def _verify(stores: Stores, source: Path, publication_id: int, secret: bytes) -> str:
-    """Compare the file with the approval that was kept; how it was verified, in words."""
+def _verify(stores: Stores, file: Path, publication_id: int, secret: bytes) -> str:
+    """How the file was verified, in words; refuses it with what could be restored instead."""
     try:
-        # Reads every value, and so every block's checksum.
-        found = fingerprints_of(source, without=frozenset(table.name for table in RUN_TABLES))
-    except Exception as error:
-        raise NotRestorable(f"{source} is damaged: {str(error).splitlines()[0]}; "
-                            f"{_choices(stores)}") from error
-    approval = _approval(stores, publication_id)
-    if approval is None:
-        return "its tables can all be read; no approval of it is kept to compare with"
-    if not is_signed(approval, secret):
-        raise NotRestorable(f"the approval of publication {publication_id} was changed by hand or "
-                            f"signed elsewhere ({stores.approval(publication_id)})")
-    if approval.engine_version != ENGINE_VERSION:
-        # Hashes of rows do not carry over; their number does.
-        counts = {name: value["rows_n"] for name, value in approval.fingerprints.items()}
-        is_same = counts == {name: value["rows_n"] for name, value in found.items()}
-        words = (f"it has the rows that were approved, counted (it was approved with "
-                 f"{approval.engine_version})")
-    else:
-        is_same = dict(approval.fingerprints) == found
-        words = "it is what was approved, table by table"
-    if not is_same:
-        changed = sorted(name for name in {*found, *approval.fingerprints}
-                         if found.get(name) != approval.fingerprints.get(name))
-        raise NotRestorable(f"{source} is not what was approved: {', '.join(changed)} differ; "
-                            f"{_choices(stores)}")
-    return words
-
-
-def _approval(stores: Stores, publication_id: int) -> Approval | None:
-    path = stores.approval(publication_id)
-    if not path.exists():
-        return None
-    try:
-        return read_approval(path.parent, path.name)
+        return require_approved(stores, file, publication_id, secret)
     except NotApproved as error:
-        raise NotRestorable(str(error)) from error
+        raise NotRestorable(f"{error}; {_choices(stores)}") from error
 
 
 def _require_same_loads(stores: Stores, backup: Backup) -> None:
@@ -243,6 +208,7 @@ def _recorded(stores: Stores, publication_id: int, row: dict[str, Any], message:
             "as_of_date": row["as_of_date"], "outcome": "restored", "candidate_id": None,
             "publication_id": publication_id, "message": message, "started_at": now,
             "ended_at": now}, None, None)
-    except (StoreUnreadable, EngineError) as error:
+    except (StoreUnreadable, ResourceLimit, EngineError, OSError) as error:
+        # The restore stands; the next run writes the status anew.
         return [f"The status could not be written: {str(error).splitlines()[0]}"]
     return []

@@ -13,9 +13,13 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from dagster_project.engine import postgres_warehouse
+from dagster_project.engine.failures import ResourceLimit
 from dagster_project.engine.postgres_warehouse import PostgresWarehouse
-from dagster_project.engine.serving import ServingDatabase
+from dagster_project.engine.serving import ServingDatabase, ServingFailed
+from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.engine.warehouse_file import publication_of
+from dagster_project.publish.approved import require_approved
+from dagster_project.quality.approval import NotApproved
 from dagster_project.settings import Home
 
 ROLES = Path(postgres_warehouse.__file__).with_name("postgres_roles.sql")
@@ -37,6 +41,7 @@ class Serving:
             ServingFailed: it is none.
         """
         self._tell = tell
+        self._home = home
         url = home.serving_url
         self.database = None if url is None else _database(home, url, tell)
 
@@ -57,10 +62,13 @@ class Serving:
         """Make the database show the publication of `file`; whether it did not before.
 
         Raises:
+            NotApproved: the file is not what was approved; the database shows what it showed.
             ServingFailed: it cannot.
         """
         if self.database is None or self.database.shows(file):
             return False
+        number = publication_of(self._home.stores, file).publication_id
+        require_approved(self._home.stores, file, number, self._home.secret)
         with self._switching(self.database, file):
             return True
 
@@ -94,15 +102,36 @@ def show_publication(home: Home, publication_id: int | None, tell: Callable[[str
     Raises:
         ConfigurationError: the URL is missing.
         NotServed: there is no such file.
+        NotApproved: it is not what was approved; the database shows what it showed.
         ServingFailed: it cannot be shown.
     """
     database = _database(home, home.postgres_url, tell)
     file = _file(home, publication_id)
     number = publication_of(home.stores, file).publication_id
+    require_approved(home.stores, file, number, home.secret)
     since = "as before" if database.shows(file) else "from now on"
     # Also where it is shown: whoever asks may know that a view is missing.
     with database.switching(file):
         return f"publication {number} is what readers see in {database.place}, {since}"
+
+
+def show_restored(home: Home, tell: Callable[[str], None]) -> list[str]:
+    """Make the database show what was put back, where nights publish to one; in words.
+
+    Args:
+        home: nobody else may write to it meanwhile.
+        tell: called with what is worth knowing and stops nothing.
+
+    Raises:
+        ServingFailed: the file was put back, and the database does not show it.
+    """
+    try:
+        return [] if home.serving_url is None else [show_publication(home, None, tell)]
+    except (ServingFailed, NotApproved, StoreUnreadable, ResourceLimit) as error:
+        raise ServingFailed(
+            f"{home.stores.publication} is restored, and the database still shows what it showed "
+            f"before: {error} When that is mended, crm-value publish shows what was restored"
+        ) from error
 
 
 def _database(home: Home, url: str, tell: Callable[[str], None]) -> ServingDatabase:

@@ -23,7 +23,7 @@ def test_a_run_over_a_damaged_store_says_which_and_what_to_do(
     before = sha256(home.publication)
     files = {home.raw: "state/raw.duckdb and state/vault.duckdb, both of the same time",
              home.folder / "state" / "vault.duckdb": "state/vault.duckdb and state/raw.duckdb",
-             home.publication: "newest file of warehouse/kept/"}
+             home.publication: "crm-value restore PUBLICATION"}
     for file, advice in files.items():
         whole = file.read_bytes()
         _overwrite(file, random.Random(1).randbytes(len(whole)))

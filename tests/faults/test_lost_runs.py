@@ -205,6 +205,8 @@ connection.execute("create table t as select sum(a.i * b.i) from range(100000000
 """
 
 
+# Whether a process of nobody's lives on is read from /proc.
+@pytest.mark.faults
 def test_dbt_does_not_outlive_the_run_that_started_it(tmp_path: Path,
                                                       record_property: Any) -> None:
     """Test 2: killed while a statement runs that takes for ever; nobody else ends its process."""

@@ -125,9 +125,9 @@ def test_an_approval_that_was_copied_or_edited_is_refused_where_it_counts(
               if path != approval]
     forged = {**judged, "is_approved": True, "results": {
         name: {**found, "outcome": "passed"} for name, found in judged["results"].items()}}
-    attempts = {"changed by hand": json.dumps(forged), "incomplete or foreign": "{}"}
-    if others:
-        attempts["is that of"] = others[0].read_text()
+    assert others, "the candidate of the night before is kept, with its approval"
+    attempts = {"changed by hand": json.dumps(forged), "incomplete or foreign": "{}",
+                "is that of": others[0].read_text()}
     for words, content in attempts.items():
         approval.write_text(content)
         said = home.dagster_materialize("key:crm/*", SECOND)

@@ -12,7 +12,7 @@ import pytest
 
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.writer_lock import writer_lock
-from dagster_project.operation import doctor
+from dagster_project.operation import doctor, machine
 from dagster_project.operation.doctor import examine
 from dagster_project.settings import Home, make_home
 
@@ -23,6 +23,7 @@ SECRET = "a secret of a home of trials, long enough"
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A home with stores and a warehouse, and a machine without other programs."""
     monkeypatch.setattr(doctor, "PROCESSES", tmp_path / "proc")
+    doctor.PROCESSES.mkdir()
     monkeypatch.setenv("CRM_HOME_SECRET", SECRET)
     home = make_home(tmp_path / "home", is_sample=False)
     EmbeddedEngine(home.stores, home.secret)
@@ -111,7 +112,7 @@ def test_no_home_is_said(tmp_path: Path) -> None:
 
 def test_memory_and_disk_are_compared_with_the_machine(
         home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "_memory", lambda: 2 * 10**9)
+    monkeypatch.setattr(doctor, "memory_bytes", lambda: 2 * 10**9)
     monkeypatch.setattr(doctor, "free_bytes", lambda path: 1)
     path = home.config / "home.yaml"
     path.write_text(path.read_text().replace("memory_limit: auto", "memory_limit: 1.9GB"))
@@ -133,6 +134,32 @@ def test_a_web_page_that_others_reach_is_told_of(home: Home, command: list[str],
     folder.mkdir(parents=True)
     (folder / "cmdline").write_bytes("\0".join(command).encode())
     assert any("has no login" in line for line in said(home)) == is_open
+
+
+def test_a_machine_that_shows_no_command_lines_is_not_said_to_be_closed(home: Home) -> None:
+    doctor.PROCESSES.rmdir()
+    lines = [finding.line for finding in examine(home, lambda: [])]
+    assert [line for line in lines if "web page" in line and line.startswith("not seen")]
+    assert not [line for line in lines if "web page" in line and line.startswith("ok")]
+    assert said(home) == []
+
+
+@pytest.mark.parametrize(("version", "limit", "share"), [
+    ("memory.max", "2000000000\n", "1.0GB"),
+    ("memory.limit_in_bytes", "3000000000\n", "1.5GB"),
+])
+def test_a_container_gets_half_of_its_own_memory(
+        home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, limit: str,
+        share: str) -> None:
+    file = tmp_path / version
+    file.write_text(limit)
+    monkeypatch.setattr(machine, "MEMORY_LIMITS", (tmp_path / "nowhere", file))
+    assert home.limits.memory == share
+    assert said(home) == []
+    # Of a group without a limit only the machine's counts.
+    whole = machine.memory_bytes()
+    file.write_text("max\n")
+    assert machine.memory_bytes() >= whole
 
 
 def test_siblings_of_another_release_are_named(home: Home,

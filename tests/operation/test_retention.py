@@ -12,11 +12,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from dagster_project.automation.jobs import JOBS, LOADING_NOTHING
 from dagster_project.automation.retention import (
     newest_runs,
     prune_history,
     unfinished_runs,
 )
+from dagster_project.definitions import defs
 from dagster_project.operation import disk
 from dagster_project.operation.disk import (
     DiskTooSmall,
@@ -149,20 +151,57 @@ def test_history_cannot_be_cut_below_a_week(home: Home) -> None:
         _ = Home(home.folder).settings
 
 
+def sized(path: Path, size: int) -> Path:
+    """A file of a size, none of which is written."""
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+GB = 10**9
+
+
 def test_need_follows_the_publication_the_build_and_new_files(home: Home) -> None:
     assert need_of_night(home).total == disk.EVERY_NIGHT_BYTES
-    home.stores.publication.write_bytes(bytes(1000))
-    home.stores.build.write_bytes(bytes(500))
-    new = home.landing / "orders.csv"
-    new.write_bytes(bytes(10))
-    (home.landing / "orders.csv.gz").write_bytes(bytes(10))
+    sized(home.stores.raw, 10 * GB)
+    sized(home.stores.publication, GB // 2)
+    sized(home.stores.build, 3 * GB)
+    new = sized(home.landing / "orders.csv", 1000)
+    sized(home.landing / "orders.CSV.GZ", 1000)
     need = need_of_night(home)
-    assert (need.publication, need.build, need.landing) == (4000, 500, 3 * (10 + 80))
+    # Raw stays as it is: it is read.
+    assert (need.publication, need.build) == (2 * GB, 3 * GB)
+    assert need.landing == 1000 * (disk.LANDING_TIMES + disk.COMPRESSED_TIMES)
     # A file that was loaded is not loaded again.
     stat = new.stat()
     home.hash_memory.write_text(json.dumps(
         {"orders.csv": [stat.st_size, stat.st_mtime_ns, "hash"]}))
-    assert need_of_night(home).landing == 3 * 80
+    assert need_of_night(home).landing == 1000 * disk.COMPRESSED_TIMES
+    assert need_of_night(home, loads=False).landing == 0
+
+
+def test_what_is_not_there_yet_needs_room_for_all_that_is_known(home: Home) -> None:
+    sized(home.landing / "orders.parquet", 2 * GB)
+    first = need_of_night(home)
+    assert (first.publication, first.build) == (2 * GB, 2 * GB)
+    sized(home.stores.raw, 10 * GB)
+    sized(home.stores.publication, GB // 2)
+    # Somebody has deleted the build.
+    need = need_of_night(home)
+    assert (need.publication, need.build) == (2 * GB, 12 * GB)
+    assert need_of_night(home, loads=False).build == 10 * GB
+
+
+def test_files_that_vanish_while_they_are_looked_at_need_no_room(home: Home) -> None:
+    (home.landing / "gone.csv").symlink_to(home.landing / "nowhere.csv")
+    assert need_of_night(home).landing == 0
+
+
+def test_jobs_that_load_nothing_are_those_without_ingest() -> None:
+    graph = defs().resolve_asset_graph()
+    ingest = dg.AssetSelection.groups("ingest").resolve(graph)
+    assert {job.name for job in JOBS if not job.selection.resolve(graph) & ingest} == \
+        LOADING_NOTHING
 
 
 def test_too_small_a_disk_is_refused_with_the_figures(

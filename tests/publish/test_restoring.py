@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -12,9 +14,11 @@ import pytest
 
 from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints_of
 from dagster_project.engine.embedded import EmbeddedEngine, WrongSecret
+from dagster_project.engine.failures import ResourceLimit
 from dagster_project.engine.publication import drop_old_approvals, keep_approval
-from dagster_project.engine.restoring import highest_number
+from dagster_project.engine.restoring import highest_number, put_publication
 from dagster_project.engine.stores import Limits, Stores, StoreUnreadable
+from dagster_project.engine.whole_stores import begin_build
 from dagster_project.publish.publications import read_rows
 from dagster_project.publish.restoring import (
     NotRestorable,
@@ -191,6 +195,64 @@ def test_what_cannot_be_restored_is_named(stores: Stores, number: int, words: st
         restore(stores, number)
 
 
+def test_a_copy_that_a_kill_left_is_replaced_and_not_written_into(stores: Stores) -> None:
+    """It may be read-only, and somebody may read it."""
+    left = stores.warehouse / ".incoming.duckdb"
+    left.write_bytes(b"half a file")
+    reader = stores.warehouse / "reader"
+    os.link(left, reader)
+    restore(stores, 1)
+    assert reader.read_bytes() == b"half a file"
+    assert not left.exists()
+    assert stores.publication.stat().st_mode & 0o222 == 0
+
+
+def test_a_copy_that_is_not_what_was_approved_is_not_renamed(stores: Stores) -> None:
+    """The disk may write something else than it was given."""
+    before, source = stores.publication.read_bytes(), stores.kept_publication(1)
+
+    def refuse(copy: Path) -> None:
+        assert copy != source
+        raise ValueError("not what was approved")
+
+    with pytest.raises(ValueError, match="not what was approved"):
+        put_publication(stores, source, {1}, "publication-000003.duckdb", refuse)
+    assert stores.publication.read_bytes() == before
+    assert not list(stores.warehouse.glob(".incoming*"))
+    assert not stores.withdrawn.exists()
+
+
+def fill_the_disk(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """From now on there is no room for a copy with this name; half of it is written."""
+    copy = shutil.copyfile
+
+    def copyfile(source: Path, target: Path) -> object:
+        if Path(target).name != at:
+            return copy(source, target)
+        Path(target).write_bytes(Path(source).read_bytes()[:4096])
+        raise OSError(errno.ENOSPC, "No space left on device", str(target))
+
+    monkeypatch.setattr(shutil, "copyfile", copyfile)
+
+
+def test_a_full_disk_is_said_and_changes_nothing(stores: Stores,
+                                                 monkeypatch: pytest.MonkeyPatch) -> None:
+    before = stores.publication.read_bytes()
+    fill_the_disk(monkeypatch, ".incoming.duckdb")
+    with pytest.raises(ResourceLimit, match="the disk is full"):
+        restore(stores, 1)
+    assert stores.publication.read_bytes() == before
+    assert not list(stores.warehouse.glob(".incoming*"))
+
+
+def test_what_was_restored_is_said_where_the_status_cannot_be_written(stores: Stores) -> None:
+    (stores.status / "in the way").mkdir(parents=True)
+    said = restore(stores, 1)
+    assert "Publication 1 of 2026-11-17 is current again" in said
+    assert "The status could not be written" in said
+    assert _newest(stores) == 1
+
+
 def test_approvals_go_with_the_files_they_are_of(stores: Stores) -> None:
     stores.kept_publication(1).unlink()
     publish(stores, 4)
@@ -225,8 +287,34 @@ def test_damaged_stores_come_back_from_a_backup(stores: Stores,
     stores.vault.unlink()
     assert "up to load 6; every load was counted" in restore_from(stores, folder)
     assert EmbeddedEngine(stores, SECRET).last_load_seq() == 6
+    assert stores.vault.stat().st_mode & 0o077 == 0
     aside = stores.state / "set_aside" / "20261121T093000Z"
     assert [path.name for path in aside.iterdir()] == ["raw.duckdb"]
+
+
+def test_a_full_disk_leaves_no_identifiers_in_clear_behind(
+        stores: Stores, backup: Callable[[], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, before = backup(), stores.vault.read_bytes()
+    fill_the_disk(monkeypatch, ".incoming-raw.duckdb")
+    with pytest.raises(ResourceLimit, match="the disk is full"):
+        restore_from(stores, folder)
+    assert stores.vault.read_bytes() == before
+    assert not list(stores.state.glob(".incoming*"))
+
+
+@pytest.mark.parametrize("later", [
+    lambda stores, folder: begin_build(stores),
+    lambda stores, folder: restore(stores, 1),
+    restore_from,
+], ids=["a night", "a publication restored", "a backup restored"])
+def test_copies_of_the_vault_that_a_kill_left_are_deleted(
+        stores: Stores, backup: Callable[[], Path],
+        later: Callable[[Stores, Path], object]) -> None:
+    folder = backup()
+    for name in (".incoming-vault.duckdb", ".incoming-raw.duckdb"):
+        (stores.state / name).write_bytes(b"customer@example.org")
+    later(stores, folder)
+    assert not list(stores.state.glob(".incoming*"))
 
 
 def test_a_backup_that_knows_less_than_the_publication_is_refused(

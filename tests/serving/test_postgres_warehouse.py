@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -219,27 +218,27 @@ def test_a_database_holds_one_home(served: Served) -> None:
 def test_a_reader_who_stays_in_a_transaction_is_named_and_holds_nobody_else_up(
         served: Served) -> None:
     served.show(1)
-    served.bounds = HASTY
-    waits: list[float] = []
+    bounds = replace(HASTY, switch_wait_seconds=5)
+    # By the server's own clock, which a busy machine does not hurry: a reader who had to wait for
+    # the switch as a whole, and not for one attempt of it, would be refused.
+    waiting = {"options": "-c lock_timeout=3000"}
+    reads_n = 0
     with served.connect(application_name="dashboard") as idle:
         pid = idle.exec_driver_sql("select pg_backend_pid() from crm.customer_scores").scalar()
-        began = time.monotonic()
         publisher = subprocess.Popen(
-            [sys.executable, "-c", PUBLISHER, served.url, str(served.file(2)), str(HASTY)],
+            [sys.executable, "-c", PUBLISHER, served.url, str(served.file(2)), str(bounds)],
             cwd=PROJECT, stderr=subprocess.PIPE, text=True)
         while publisher.poll() is None:
-            before = time.monotonic()
-            served.rows("select count(*) from crm.customer_scores")
-            waits.append(time.monotonic() - before)
+            with served.connect(**waiting) as reader:
+                found = reader.exec_driver_sql("select count(*) from crm.customer_scores").scalar()
+            assert found == CUSTOMERS_N
+            reads_n += 1
         assert publisher.stderr is not None
         said = publisher.stderr.read()
-        assert time.monotonic() - began < 60
     assert f"pid {pid} (user postgres, application dashboard, idle in transaction" in said
     assert "select pg_backend_pid" not in said
-    # What a reader waits for beside the lock is the connection and the query.
-    assert max(waits) < HASTY.lock_timeout_seconds + 1.5
-    sys.stdout.write(f"{len(waits)} reads beside the waiting switch, the longest "
-                     f"{max(waits):.2f} s\n")
+    sys.stdout.write(f"{reads_n} reads beside the waiting switch\n")
+    served.bounds = HASTY
     served.show(2)
     assert served.shown() == {2}
 
