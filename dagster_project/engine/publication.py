@@ -132,7 +132,7 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
             _hold_labels(connection, content, goes_through=has_no_held_labels)
         else:
             _hold_replayed_labels(connection, content)
-        _add_changes(connection)
+        _add_changes(connection, publication)
         _drop_old_history(connection, content, publication)
         if publication["is_current"]:
             _replace_current(connection, content, publication)
@@ -386,10 +386,12 @@ def _drop_old_history(connection: duckdb.DuckDBPyConnection, content: CandidateC
     connection.execute(f"delete from {SCORE_CHANGES.name} where as_of_date < ?", [since])
 
 
-def _add_changes(connection: duckdb.DuckDBPyConnection) -> None:
+def _add_changes(connection: duckdb.DuckDBPyConnection, publication: Mapping[str, Any]) -> None:
     """Append what the night says of its differences from the tables that it replaces."""
-    names = ", ".join(SCORE_CHANGES.column_names)
-    connection.execute(f"insert into {SCORE_CHANGES.name} ({names}) select {names} "
+    names = SCORE_CHANGES.column_names
+    values = [str(publication[name]) if name == "publication_id" else name for name in names]
+    connection.execute(f"insert into {SCORE_CHANGES.name} ({', '.join(names)}) "
+                       f"select {', '.join(values)} "
                        f"from build.night.{SCORE_CHANGES.name} order by customer_key")
 
 

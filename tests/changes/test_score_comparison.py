@@ -77,7 +77,7 @@ def _compared(
                 "customer_key": [_key(one) for one in scores],
                 "crm_value": [None if value is None else float(value)
                               for value in scores.values()]}))
-        comparison.write(scored, ids=(4, 5), days=DAYS, is_comparable=is_comparable,
+        comparison.write(scored, compared_id=4, days=DAYS, is_comparable=is_comparable,
                          is_configured_anew=is_configured_anew)
         with duckdb.connect(str(stores.build)) as connection:
             result = connection.execute("select * from night.score_changes")

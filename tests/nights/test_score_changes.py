@@ -154,6 +154,23 @@ def test_facts_of_another_configuration_are_built_once_more(
                 assert change[f"{cause}_change"] == plain[key][f"{cause}_change"], (key, cause)
 
 
+@pytest.mark.slow
+def test_a_night_after_a_restore_tells_its_changes_under_its_own_number(
+        home_after: Teller) -> None:
+    """The number of what was withdrawn is left out, and a replay finds the same changes."""
+    home = home_after("second")
+    told = {change["customer_key"]: change["crm_value_change"] for change in _changes(home, 2)}
+    home.crm("restore", "--publication", "1").expect(0)
+
+    home.night(SECOND)
+
+    changes = _changes(home, 3)
+    assert told == {change["customer_key"]: change["crm_value_change"] for change in changes}
+    assert {change["compared_publication_id"] for change in changes} == {1}
+    home.crm("rebuild").expect(0)
+    assert f"so are its {len(changes)} of score_changes" in home.last_run()["message"]
+
+
 def _publish_by_method(home: TrialHome, version: str) -> None:
     """Say of what is published that another version of the arithmetic made it."""
     home.publication.chmod(0o644)
