@@ -144,21 +144,32 @@ class ScoreComparison:
             touched: identity_id of those with new facts; None: everyone.
         """
         with self._open(build=(self._stores.build, "READ_ONLY")) as connection:
+            _take(connection, "touched",
+                  pd.DataFrame({"identity_id": []}, dtype=str) if touched is None else touched,
+                  {"identity_id": "uuid"})
+            # Also those that nothing names any more since a correction: they were somebody's.
             connection.execute(
                 """
                 create or replace table identities as
+                with seen as (
+                    select identity_id from build.marts.customer_identities
+                    union
+                    select identity_id from old_map
+                    union
+                    select identity_id from new_map
+                    union
+                    select identity_id from touched
+                )
+
                 select seen.identity_id,
                     coalesce(old_map.customer_key, seen.identity_id) as old_key,
                     coalesce(new_map.customer_key, seen.identity_id) as new_key
-                from build.marts.customer_identities as seen
+                from seen
                 left join old_map on seen.identity_id = old_map.identity_id
                 left join new_map on seen.identity_id = new_map.identity_id
                 """)
-            chosen = "true"
-            if touched is not None:
-                _take(connection, "touched", touched, {"identity_id": "uuid"})
-                chosen = ("old_key <> new_key "
-                          "or identity_id in (select identity_id from touched)")
+            chosen = ("true" if touched is None else
+                      "old_key <> new_key or identity_id in (select identity_id from touched)")
             connection.execute(
                 f"""
                 create or replace table rebuilt as
