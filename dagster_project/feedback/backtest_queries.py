@@ -11,7 +11,8 @@ def followed_query() -> str:
     return """
         with since as (
             select customer_key, count(case when is_purchase then 1 end) as purchases_n,
-                count(*) - count(margin_amount) as unknown_n, sum(margin_amount) as margin_amount
+                count(case when is_purchase and margin_amount is null then 1 end) as unknown_n,
+                sum(margin_amount) as margin_amount
             from intermediate.int_order_margins
             where ordered_date > ?
             group by customer_key

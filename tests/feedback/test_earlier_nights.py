@@ -206,6 +206,22 @@ def test_the_scored_are_followed_through_merges_and_lost_by_name(nights: Nights)
                     (False, 90.0, 0.75, "high", 2.0, 0.0, 0.0)]
 
 
+@pytest.mark.parametrize(("is_purchase", "margin"), [(False, 5.0), (True, None)])
+def test_only_a_purchase_of_unknown_cost_hides_a_margin(
+        nights: Nights, is_purchase: bool, margin: float | None) -> None:
+    """An order that was cancelled, or given back whole, has no margin that could be missing."""
+    as_of = date(2026, 8, 31)
+    nights.published(1, as_of)
+    nights.customer(1)
+    nights.score(1, as_of, 1, 50)
+    for known, amount in ((True, 5), (is_purchase, None)):
+        nights.build("insert into intermediate.int_order_margins values (?, ?, ?, ?)",
+                     key(1), D, known, amount)
+    scored = nights.scored()
+    rows = nights.build(f"select margin_since from ({followed_query()}) as followed", scored)
+    assert rows == [(margin,)]
+
+
 def test_history_of_before_has_no_chance_to_be_alive(nights: Nights) -> None:
     as_of = date(2026, 8, 31)
     nights.published(1, as_of)
