@@ -168,7 +168,8 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
 
     Raises:
         HoldoutError: nothing is published, a quadrant is unknown or empty, a number is out of
-            its range, or the effect is not to be seen.
+            its range, the treatment is not after the publication's date, or the effect is not to
+            be seen.
     """
     _require_sense(wish)
     if not home.stores.publication.exists():
@@ -188,6 +189,12 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
                         [as_of - timedelta(days=window_days)])
     rated_on: date | None = rated["rated_on"]
     by_quadrant, rates, without_id_n = _published(home, as_of, window_days, rated_on)
+    treated_on = wish.treated_on or as_of + timedelta(days=1)
+    if treated_on <= as_of:
+        raise HoldoutError(
+            f"--treated-on {treated_on}: the customers are those of {as_of}, so that what they "
+            f"did since the treatment would choose their group; state a later date, and draw "
+            f"before a treatment, not after it")
     groups, faults = [], []
     for quadrant in wish.quadrants or [name for name in known if name in by_quadrant]:
         customers = by_quadrant.get(quadrant, [])
@@ -203,8 +210,8 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
         raise HoldoutError("\n".join(faults))
     if not groups:
         raise HoldoutError("no customer is in any quadrant, so there is nobody to draw")
-    return Holdout(wish.campaign_id, as_of, wish.treated_on or as_of + timedelta(days=1),
-                   window_days, tuple(groups), rated_on, without_id_n)
+    return Holdout(wish.campaign_id, as_of, treated_on, window_days, tuple(groups), rated_on,
+                   without_id_n)
 
 
 def _require_sense(wish: Wish) -> None:
@@ -300,6 +307,9 @@ def holdout_lines(holdout: Holdout) -> Iterator[str]:
     """What was drawn, in words, a line a quadrant."""
     yield (f"Campaign {holdout.campaign_id}, customers as of {holdout.as_of_date}, treated on "
            f"{holdout.treated_on}; buying again is counted over {holdout.window_days} days")
+    if holdout.treated_on > holdout.as_of_date + timedelta(days=1):
+        yield (f"{holdout.treated_on} is not the next day: who changes quadrant until then is "
+               f"judged in another than drawn in; draw again on the eve of the treatment")
     if holdout.rated_on is None:
         yield (f"No night of {holdout.window_days} days ago was published, so rates are by the "
                f"quadrants of today: too low where buying leads out of one, too high where it "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -184,6 +185,13 @@ def test_the_file_has_the_columns_of_the_export_and_every_customer_once(tmp_path
     assert {row["treated_at"] for row in rows} == {"2026-11-21 00:00:00"}
     assert "by the quadrants of today" in "\n".join(holdout_lines(_holdout(group)))
     assert "2 customers are left out" in "\n".join(holdout_lines(_holdout(group)))
+
+
+def test_a_draw_of_days_before_the_treatment_is_warned_of() -> None:
+    holdout = _holdout(drawn(many(5), Wish("spring", share=0.5)))
+    early = replace(holdout, treated_on=date(2026, 11, 22))
+    assert "draw again on the eve" in "\n".join(holdout_lines(early))
+    assert "draw again on the eve" not in "\n".join(holdout_lines(holdout))
 
 
 def test_a_file_is_not_written_over(tmp_path: Path) -> None:
