@@ -11,9 +11,10 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dagster_project.feedback.sample_size import detectable_effect, power
 from dagster_project.ingest.canonical import CAMPAIGNS
@@ -26,6 +27,7 @@ DEFAULT_EFFECT = 0.05
 # A cell that begins so is taken for a formula by spreadsheets. Prefixed it would be another id.
 FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 _HASH_BYTES = 8
+_NOON = 12
 
 
 class HoldoutError(Exception):
@@ -92,6 +94,7 @@ class Holdout:
         rated_on: date of the quadrants by which base rates are; None: no night as old as the
             window was published, and they are those of today.
         without_id_n: customers left out because no id of theirs can stand in the file.
+        time_zone: of business dates, `treated_on` among them.
     """
 
     campaign_id: str
@@ -101,6 +104,7 @@ class Holdout:
     groups: tuple[Group, ...]
     rated_on: date | None
     without_id_n: int
+    time_zone: str
 
 
 def place_of(secret: bytes, campaign_id: str, customer_key: str) -> float:
@@ -211,7 +215,7 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
     if not groups:
         raise HoldoutError("no customer is in any quadrant, so there is nobody to draw")
     return Holdout(wish.campaign_id, as_of, treated_on, window_days, tuple(groups), rated_on,
-                   without_id_n)
+                   without_id_n, home.configuration.business.time_zone)
 
 
 def _require_sense(wish: Wish) -> None:
@@ -295,7 +299,9 @@ def write_holdout(holdout: Holdout, file: Path) -> int:
 
 
 def _rows(holdout: Holdout) -> Iterator[dict[str, Any]]:
-    at = f"{holdout.treated_on} 00:00:00"
+    # With its offset: the source of campaigns may have another zone than business dates.
+    zone = ZoneInfo(holdout.time_zone)
+    at = datetime.combine(holdout.treated_on, time(_NOON), zone).isoformat(" ")
     for group in holdout.groups:
         for name, customers in (("control", group.control), ("treated", group.treated)):
             for customer in customers:
