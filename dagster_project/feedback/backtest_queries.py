@@ -18,6 +18,7 @@ def followed_query() -> str:
             group by customer_key
         )
         select then_scored.customer_key is not null as is_followed,
+            coalesce(then_scored.profile, '') as profile,
             cast(then_scored.crm_value as double) as crm_value,
             cast(then_scored.p_alive as double) as p_alive, then_scored.tier,
             cast(then_scored.purchases_n as double) as purchases_then,

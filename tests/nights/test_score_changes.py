@@ -160,7 +160,7 @@ def test_a_night_after_a_restore_tells_its_changes_under_its_own_number(
     """The number of what was withdrawn is left out, and a replay finds the same changes."""
     home = home_after("second")
     told = {change["customer_key"]: change["crm_value_change"] for change in _changes(home, 2)}
-    home.crm("restore", "--publication", "1").expect(0)
+    home.crm("restore", "1").expect(0)
 
     home.night(SECOND)
 
