@@ -58,9 +58,11 @@ def test_the_next_night_is_time_and_behaviour(chronicle: Teller) -> None:
     by_behaviour = {change["customer_key"] for change in changes if change["behaviour_change"]}
     assert by_behaviour
     assert by_behaviour <= busy
-    fades = [change for change in changes if change["time_change"]]
-    assert all(change["time_change"] < 0 for change in fades
-               if not change["correction_change"] and not change["identity_change"])
+    fades = [change["time_change"] for change in changes
+             if change["time_change"] and not change["correction_change"]
+             and not change["identity_change"]]
+    assert fades
+    assert all(change < 0 for change in fades)
 
 
 def test_parts_add_up_to_published_values(chronicle: Teller) -> None:
