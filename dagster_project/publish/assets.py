@@ -37,6 +37,7 @@ from dagster_project.publish.publications import (
     file_until,
     has_table,
     is_refolded,
+    keeps_column,
 )
 from dagster_project.publish.serving import Serving
 from dagster_project.publish.tables import (
@@ -69,7 +70,7 @@ CHANGES = [dg.AssetKey(["changes", SCORE_CHANGES.name])]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
 REPLAY_JOB = "replay"
 HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
-# History of before this column was kept has nothing to compare it with.
+# History of before this column was kept holds nothing to compare it with.
 LATER_COLUMN = "p_alive"
 PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
@@ -250,7 +251,8 @@ def _finish_replay(session: RunSession, path: Path, inputs: NightInputs) -> str:
         equal = f"{len(compared)} current tables are equal"
     else:
         has_held &= not is_refolded(stores, publication_id, inputs.as_of_date)
-        without = (*(() if has_held else HELD_NAMES), LATER_COLUMN)
+        is_kept = keeps_column(stores, stores.publication, publication_id, LATER_COLUMN)
+        without = (*(() if has_held else HELD_NAMES), *(() if is_kept else (LATER_COLUMN,)))
         then, now = (history_fingerprint(file, publication_id, without)
                      for file in (stores.publication, path))
         if not then["rows_n"]:
