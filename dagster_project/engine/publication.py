@@ -72,6 +72,10 @@ class PublicationInUse(Exception):
     """The warehouse file cannot be replaced: who or what stands in the way."""
 
 
+class NewestDateFirst(Exception):
+    """An older date cannot be published yet: which tables the current one must bring first."""
+
+
 @dataclass(frozen=True)
 class CandidateContent:
     """What a candidate is made of besides the build.
@@ -109,6 +113,9 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
     """Make `state/candidates/<candidate_id>/crm.duckdb`; its path.
 
     A replay starts from nothing and holds only the tables of its night.
+
+    Raises:
+        NewestDateFirst: an older date, before the current one was published by this release.
     """
     target = stores.candidate(content.night["candidate_id"])
     shutil.rmtree(target.parent, ignore_errors=True)
@@ -124,6 +131,8 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
         make_tables(connection, "candidate.main", HISTORY_TABLES + RUN_TABLES)
         has_no_held_labels = add_missing_columns(connection, HISTORY_TABLES)
         publication = _add_publication(connection, content, highest_number(stores))
+        if not publication["is_current"]:
+            _require_current(connection, publication["as_of_date"])
         _add_reference(connection, content)
         if publication["is_current"]:
             _add_key_changes(connection, content, publication)
@@ -181,6 +190,18 @@ def _add_publication(connection: duckdb.DuckDBPyConnection, content: CandidateCo
         [night["config_hash"], publication_id, content.canonical_text, night["config_hash"]],
     )
     return values
+
+
+def _require_current(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    """Raise where current tables are missing: an older date leaves them as they are."""
+    missing = [table.name for table in CURRENT_TABLES if not _has_table(connection, table.name)]
+    if not missing:
+        return
+    row = connection.execute("select max(as_of_date) from publication").fetchone()
+    assert row is not None, "an aggregate returns one row"
+    raise NewestDateFirst(
+        f"the warehouse is of an earlier release and has no {', '.join(missing)}, which only its "
+        f"newest date brings, and not {as_of}; run that once first: crm-value run --date {row[0]}")
 
 
 def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateContent,

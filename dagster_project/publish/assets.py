@@ -20,6 +20,7 @@ from dagster_project.engine.audit_connection import (
 )
 from dagster_project.engine.publication import (
     CandidateContent,
+    NewestDateFirst,
     drop_old_candidates,
     keep_approval,
     keep_replay,
@@ -86,7 +87,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
     inputs = require_inputs(session)
     require_tested(session.build_table(MODEL_TESTS))
     configuration = session.configuration_of(inputs.config_hash)
-    path = stage_publication(session.home.stores, CandidateContent(
+    content = CandidateContent(
         night=inputs.to_frame().iloc[0].to_dict() | {
             "as_of_date": inputs.as_of_date,
             "replay_of_publication_id": inputs.replay_of_publication_id},
@@ -102,7 +103,11 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         daily_history_nights=session.home.settings.daily_history_nights,
         replayed=_replayed(session, inputs),
         replayed_on=_replayed_on(session, inputs),
-    ))
+    )
+    try:
+        path = stage_publication(session.home.stores, content)
+    except NewestDateFirst as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
     drop_old_candidates(session.home.stores)
     session.candidate_id = inputs.candidate_id
     return dg.MaterializeResult(metadata={

@@ -16,6 +16,7 @@ import pytest
 from dagster_project.configuration import load_configuration
 from dagster_project.engine.audit_connection import fingerprints_of
 from dagster_project.engine.held_labels import HELD_FOR_DAYS, fold_history
+from dagster_project.engine.publication import NewestDateFirst
 from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.publish.publications import file_before, is_refolded, keeps_column
 from dagster_project.publish.tables import CURRENT_TABLES, HISTORY_TABLES
@@ -181,6 +182,24 @@ def test_an_older_file_is_carried_over(in_order: Warehouse, tmp_path: Path) -> N
     assert warehouse.query(f"select * {kinds}") == in_order.query(f"select * {kinds}")
     assert [row[1] for row in warehouse.query("describe customer_score_history")] == [
         row[1] for row in in_order.query("describe customer_score_history")]
+
+
+def test_an_older_date_waits_until_the_newest_brought_new_tables(in_order: Warehouse,
+                                                                 tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path)
+    warehouse.stores.warehouse.mkdir(exist_ok=True)
+    older = warehouse.stores.publication
+    older.write_bytes(in_order.stores.kept_publication(4).read_bytes())
+    with duckdb.connect(str(older)) as connection:
+        connection.execute("drop table rfm_cells")
+    warehouse.published = 4
+
+    with pytest.raises(NewestDateFirst, match=f"no rfm_cells, .* run --date {day(3)}"):
+        warehouse.night(day(1), NIGHTS[1])
+
+    warehouse.night(day(3), NIGHTS[3])
+    warehouse.night(day(1), NIGHTS[1])
+    assert warehouse.query("select count(*) from publication") == [(6,)]
 
 
 def test_a_column_is_compared_where_history_keeps_it(in_order: Warehouse,
