@@ -8,20 +8,20 @@ from dagster_project.changes.chain import Night, split_changes
 from dagster_project.changes.previous import previous_night
 from dagster_project.customers.tables import KEY_CHANGES
 from dagster_project.ingest.assets import column_schema
-from dagster_project.publish.change_tables import SCORE_CHANGES
+from dagster_project.publish.change_tables import SCORE_DIFFERENCES
 from dagster_project.resources import HomeResource, require_inputs
 from dagster_project.scoring.assets import FEATURES, REFERENCE, SCORE_ASSETS
 
 
 @dg.asset(
-    key=["changes", SCORE_CHANGES.name], group_name="changes", owners=OWNERS, kinds={"pandas"},
-    description=SCORE_CHANGES.grain,
+    key=["changes", SCORE_DIFFERENCES.name], group_name="changes", owners=OWNERS, kinds={"pandas"},
+    description=SCORE_DIFFERENCES.grain,
     deps=[FEATURES, REFERENCE, dg.AssetKey(["marts", "touched"]),
           dg.AssetKey(["marts", "customer_identities"]),
           *(dg.AssetKey(["scoring", name]) for name in SCORE_ASSETS)],
     partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN, code_version="1",
-    metadata={"dagster/table_name": f"night.{SCORE_CHANGES.name}",
-              "dagster/column_schema": column_schema(SCORE_CHANGES)},
+    metadata={"dagster/table_name": f"night.{SCORE_DIFFERENCES.name}",
+              "dagster/column_schema": column_schema(SCORE_DIFFERENCES)},
 )
 def score_changes(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """Compare the scores with those that are published, and split each difference."""
@@ -29,7 +29,7 @@ def score_changes(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
     inputs = require_inputs(session)
     previous = previous_night(session.home.stores, inputs)
     if previous is None:
-        for table in (SCORE_CHANGES, KEY_CHANGES):
+        for table in (SCORE_DIFFERENCES, KEY_CHANGES):
             session.engine.replace_cells("build", table, "night",
                                          pd.DataFrame(columns=list(table.column_names)))
         return dg.MaterializeResult(metadata={"dagster/row_count": 0, "is_published": False})

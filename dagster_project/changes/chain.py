@@ -98,15 +98,10 @@ def split_changes(home: Home, engine: EmbeddedEngine, previous: Previous,
                     raise
                 is_comparable = False
         rows_n = comparison.write(
-            chain.steps, ids=(previous.publication_id, _publication_id(night.inputs)),
+            chain.steps, compared_id=previous.publication_id,
             days=(previous.as_of_date, night.inputs.as_of_date), is_comparable=is_comparable,
             is_configured_anew=chain.is_configured_anew)
         return Split(rows_n, rebuilt_n, tuple(chain.steps), is_comparable)
-
-
-def _publication_id(inputs: NightInputs) -> int:
-    """The number that the night's publication gets, or has."""
-    return inputs.replay_of_publication_id or inputs.previous_publication_id + 1
 
 
 class _Chain:

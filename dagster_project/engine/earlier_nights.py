@@ -107,7 +107,8 @@ def find_scores_of_then(stores: Stores, earlier: Earlier, days: int) -> date | N
     with stores.open(stores.build) as connection:
         connection.execute(
             "create or replace table night.scores_of_then (customer_key uuid, "
-            "crm_value decimal(5, 2), tier varchar, p_alive decimal(7, 6), purchases_n integer)")
+            "profile varchar, crm_value decimal(5, 2), tier varchar, p_alive decimal(7, 6), "
+            "purchases_n integer)")
         if earlier.file is None:
             return None
         connection.execute(f"attach {literal(str(earlier.file))} as earlier (read_only)")
@@ -128,14 +129,15 @@ def find_scores_of_then(stores: Stores, earlier: Earlier, days: int) -> date | N
         if found is None:
             return None
         scored_date, publication_id = found
-        p_alive = ("history.p_alive" if _has(connection, "customer_score_history", "p_alive")
-                   else "null")
+        p_alive, profile = (
+            f"history.{name}" if _has(connection, "customer_score_history", name) else "null"
+            for name in ("p_alive", "profile"))
         connection.execute(
             f"""
             insert into night.scores_of_then
             with then_and_now as (
-                select features.customer_key, history.crm_value, history.tier,
-                    {p_alive} as p_alive, history.purchases_n,
+                select features.customer_key, {profile} as profile, history.crm_value,
+                    history.tier, {p_alive} as p_alive, history.purchases_n,
                     row_number() over (
                         partition by features.customer_key
                         order by history.customer_key = features.customer_key desc,
@@ -148,7 +150,7 @@ def find_scores_of_then(stores: Stores, earlier: Earlier, days: int) -> date | N
                     on identities.customer_key = features.customer_key
                 where history.publication_id = $publication
             )
-            select customer_key, crm_value, tier, p_alive, purchases_n
+            select customer_key, profile, crm_value, tier, p_alive, purchases_n
             from then_and_now
             where place = 1 or customer_key is null
             order by customer_key, crm_value

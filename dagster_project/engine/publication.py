@@ -72,6 +72,10 @@ class PublicationInUse(Exception):
     """The warehouse file cannot be replaced: who or what stands in the way."""
 
 
+class NewestDateFirst(Exception):
+    """An older date cannot be published yet: which tables the current one must bring first."""
+
+
 @dataclass(frozen=True)
 class CandidateContent:
     """What a candidate is made of besides the build.
@@ -109,6 +113,9 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
     """Make `state/candidates/<candidate_id>/crm.duckdb`; its path.
 
     A replay starts from nothing and holds only the tables of its night.
+
+    Raises:
+        NewestDateFirst: an older date, before the current one was published by this release.
     """
     target = stores.candidate(content.night["candidate_id"])
     shutil.rmtree(target.parent, ignore_errors=True)
@@ -124,6 +131,8 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
         make_tables(connection, "candidate.main", HISTORY_TABLES + RUN_TABLES)
         has_no_held_labels = add_missing_columns(connection, HISTORY_TABLES)
         publication = _add_publication(connection, content, highest_number(stores))
+        if not publication["is_current"]:
+            _require_current(connection, publication["as_of_date"])
         _add_reference(connection, content)
         if publication["is_current"]:
             _add_key_changes(connection, content, publication)
@@ -132,7 +141,7 @@ def stage_publication(stores: Stores, content: CandidateContent) -> Path:
             _hold_labels(connection, content, goes_through=has_no_held_labels)
         else:
             _hold_replayed_labels(connection, content)
-        _add_changes(connection)
+        _add_changes(connection, publication)
         _drop_old_history(connection, content, publication)
         if publication["is_current"]:
             _replace_current(connection, content, publication)
@@ -181,6 +190,18 @@ def _add_publication(connection: duckdb.DuckDBPyConnection, content: CandidateCo
         [night["config_hash"], publication_id, content.canonical_text, night["config_hash"]],
     )
     return values
+
+
+def _require_current(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
+    """Raise where current tables are missing: an older date leaves them as they are."""
+    missing = [table.name for table in CURRENT_TABLES if not _has_table(connection, table.name)]
+    if not missing:
+        return
+    row = connection.execute("select max(as_of_date) from publication").fetchone()
+    assert row is not None, "an aggregate returns one row"
+    raise NewestDateFirst(
+        f"the warehouse is of an earlier release and has no {', '.join(missing)}, which only its "
+        f"newest date brings, and not {as_of}; run that once first: crm-value run --date {row[0]}")
 
 
 def _replace_current(connection: duckdb.DuckDBPyConnection, content: CandidateContent,
@@ -386,10 +407,12 @@ def _drop_old_history(connection: duckdb.DuckDBPyConnection, content: CandidateC
     connection.execute(f"delete from {SCORE_CHANGES.name} where as_of_date < ?", [since])
 
 
-def _add_changes(connection: duckdb.DuckDBPyConnection) -> None:
+def _add_changes(connection: duckdb.DuckDBPyConnection, publication: Mapping[str, Any]) -> None:
     """Append what the night says of its differences from the tables that it replaces."""
-    names = ", ".join(SCORE_CHANGES.column_names)
-    connection.execute(f"insert into {SCORE_CHANGES.name} ({names}) select {names} "
+    names = SCORE_CHANGES.column_names
+    values = [str(publication[name]) if name == "publication_id" else name for name in names]
+    connection.execute(f"insert into {SCORE_CHANGES.name} ({', '.join(names)}) "
+                       f"select {', '.join(values)} "
                        f"from build.night.{SCORE_CHANGES.name} order by customer_key")
 
 

@@ -16,7 +16,7 @@ import duckdb
 import pandas as pd
 
 from dagster_project.engine.stores import Stores, literal, make_tables
-from dagster_project.publish.change_tables import CAUSES, SCORE_CHANGES
+from dagster_project.publish.change_tables import CAUSES, SCORE_DIFFERENCES
 
 LABELS = ("tier", "quadrant", "lifecycle_stage")
 SHOWN = ("crm_value", *LABELS)
@@ -144,21 +144,32 @@ class ScoreComparison:
             touched: identity_id of those with new facts; None: everyone.
         """
         with self._open(build=(self._stores.build, "READ_ONLY")) as connection:
+            _take(connection, "touched",
+                  pd.DataFrame({"identity_id": []}, dtype=str) if touched is None else touched,
+                  {"identity_id": "uuid"})
+            # Also those that nothing names any more since a correction: they were somebody's.
             connection.execute(
                 """
                 create or replace table identities as
+                with seen as (
+                    select identity_id from build.marts.customer_identities
+                    union
+                    select identity_id from old_map
+                    union
+                    select identity_id from new_map
+                    union
+                    select identity_id from touched
+                )
+
                 select seen.identity_id,
                     coalesce(old_map.customer_key, seen.identity_id) as old_key,
                     coalesce(new_map.customer_key, seen.identity_id) as new_key
-                from build.marts.customer_identities as seen
+                from seen
                 left join old_map on seen.identity_id = old_map.identity_id
                 left join new_map on seen.identity_id = new_map.identity_id
                 """)
-            chosen = "true"
-            if touched is not None:
-                _take(connection, "touched", touched, {"identity_id": "uuid"})
-                chosen = ("old_key <> new_key "
-                          "or identity_id in (select identity_id from touched)")
+            chosen = ("true" if touched is None else
+                      "old_key <> new_key or identity_id in (select identity_id from touched)")
             connection.execute(
                 f"""
                 create or replace table rebuilt as
@@ -201,25 +212,26 @@ class ScoreComparison:
                 f"cast(crm_value as decimal(7, 4)) from scores_in")
             connection.unregister("scores_in")
 
-    def write(self, steps: Collection[str], *, ids: tuple[int, int], days: tuple[date, date],
+    def write(self, steps: Collection[str], *, compared_id: int, days: tuple[date, date],
               is_comparable: bool, is_configured_anew: bool) -> int:
         """Write `night.score_changes` of the build; how many rows.
 
         Args:
             steps: those of KEY_OF_STEP that were scored; one that was not gave what the step before
                 it did, and the last what tonight gave.
-            ids, days: publication and D before, and tonight's.
+            compared_id: publication before.
+            days: D before, and tonight's.
             is_comparable: False: nothing could be scored, and there are no parts.
             is_configured_anew: the configuration is another than before.
         """
         with self._open(build=(self._stores.build, "READ_WRITE")) as connection:
-            connection.execute(f"drop table if exists build.night.{SCORE_CHANGES.name}")
-            make_tables(connection, "build.night", (SCORE_CHANGES,))
+            connection.execute(f"drop table if exists build.night.{SCORE_DIFFERENCES.name}")
+            make_tables(connection, "build.night", (SCORE_DIFFERENCES,))
             connection.execute(
-                f"insert into build.night.{SCORE_CHANGES.name} by name "
+                f"insert into build.night.{SCORE_DIFFERENCES.name} by name "
                 f"{_changes_query(steps, is_comparable, is_configured_anew)}",
-                {"old_id": ids[0], "new_id": ids[1], "old_day": days[0], "new_day": days[1]})
-            return _count(connection, f"build.night.{SCORE_CHANGES.name}")
+                {"old_id": compared_id, "old_day": days[0], "new_day": days[1]})
+            return _count(connection, f"build.night.{SCORE_DIFFERENCES.name}")
 
 
 _PAIRS = f"""
@@ -334,8 +346,7 @@ def _changes_query(steps: Collection[str], is_comparable: bool, is_configured_an
             from judged
         )
 
-        select customer_key, cast($new_id as integer) as publication_id,
-            cast($new_day as date) as as_of_date, compared_customer_key,
+        select customer_key, cast($new_day as date) as as_of_date, compared_customer_key,
             cast($old_id as integer) as compared_publication_id,
             cast($old_day as date) as compared_date, change_kind, split_status,
             new_crm_value - old_crm_value as crm_value_change,

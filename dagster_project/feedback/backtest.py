@@ -43,8 +43,8 @@ def score_backtest(customers: pd.DataFrame, scored_date: date | None,
 
     Args:
         customers: one row a customer scored then: is_followed (there is such a customer now),
-            crm_value, p_alive (float, NaN: none), tier, purchases_then (NaN: not kept),
-            purchases_since, margin_since (float, NaN: not known).
+            profile (by which it was scored), crm_value, p_alive (float, NaN: none), tier,
+            purchases_then (NaN: not kept), purchases_since, margin_since (float, NaN: not known).
         scored_date: date of the scores; None: history has none that is old enough, and the rows
             say so.
         rules: from how many customers on a figure is shown.
@@ -59,7 +59,7 @@ def score_backtest(customers: pd.DataFrame, scored_date: date | None,
         return pd.DataFrame(nothing, columns=COLUMNS).astype({"n": int})
     followed = customers[customers["is_followed"]]
     # Sorted, so that sums are the same in whatever order the rows came.
-    followed = followed.sort_values(["crm_value", "p_alive", "tier", "margin_since",
+    followed = followed.sort_values(["profile", "crm_value", "p_alive", "tier", "margin_since",
                                      "purchases_since", "purchases_then"], ignore_index=True)
     rows = [
         _row(ALL, ALL, "customers_scored", _Figure(len(customers), len(customers), status="ok")),
@@ -82,6 +82,17 @@ def decile(values: Numbers) -> np.ndarray[Any, np.dtype[np.int64]]:
     """
     above = len(values) - stats.rankdata(values) + 0.5
     return np.minimum(above * TENTHS // max(len(values), 1), TENTHS - 1).astype(np.int64) + 1
+
+
+def rank_shares(values: pd.Series, profiles: pd.Series) -> Numbers:
+    """Mid-rank of each value among those of its profile, 0-1; no two profiles are compared.
+
+    Args:
+        values: shape (customers,), none missing.
+        profiles: of the same customers.
+    """
+    of_profile = values.groupby(profiles)
+    return ((of_profile.rank() - 0.5) / of_profile.transform("size")).to_numpy(dtype=float)
 
 
 def rank_correlation(first: Numbers, second: Numbers) -> tuple[float, float, float]:
@@ -112,7 +123,7 @@ def _rank_correlations(customers: pd.DataFrame,
                                            and not _knows_margin(customers)):
             yield _row(ALL, ALL, figure, _without(customers, since, n))
             continue
-        pair = [scored[name].to_numpy(dtype=float) for name in ("crm_value", since)]
+        pair = [rank_shares(scored[name], scored["profile"]) for name in ("crm_value", since)]
         if any(np.ptp(values) == 0 for values in pair):
             yield _row(ALL, ALL, figure, _Figure(n, np.nan, status="constant"))
         else:
@@ -127,8 +138,9 @@ def _parts(customers: pd.DataFrame, rules: PopulationFigures) -> Iterator[dict[s
     for figure, found in of_all.items():
         yield _row(ALL, ALL, figure, found, foretold=customers["crm_value"].mean())
     scored = customers[customers["crm_value"].notna()]
-    tenths = scored.assign(part=[f"{tenth:02d}" for tenth in
-                                 decile(scored["crm_value"].to_numpy(dtype=float))])
+    tenth = scored.groupby("profile")["crm_value"].transform(
+        lambda values: decile(values.to_numpy(dtype=float)))
+    tenths = scored.assign(part=[f"{one:02.0f}" for one in tenth])
     for kind, parted in (("crm_value_decile", tenths),
                          ("tier", customers.assign(part=customers["tier"]))):
         for part, members in parted.groupby("part"):
@@ -139,8 +151,8 @@ def _parts(customers: pd.DataFrame, rules: PopulationFigures) -> Iterator[dict[s
     alive = customers[customers["p_alive"].notna()]
     if alive.empty:
         yield _row("p_alive", ALL, "retention", _Figure(0, np.nan, status="not_kept"))
-    tenth = np.minimum(alive["p_alive"] * TENTHS // 1, TENTHS - 1).astype(int)
-    for low, members in alive.groupby(tenth):
+    by_chance = np.minimum(alive["p_alive"] * TENTHS // 1, TENTHS - 1).astype(int)
+    for low, members in alive.groupby(by_chance):
         yield _row("p_alive", f"{low / TENTHS:.1f}-{(low + 1) / TENTHS:.1f}", "retention",
                    _retention(members, rules), members["p_alive"].mean(),
                    of_all["retention"].value)

@@ -11,12 +11,14 @@ def followed_query() -> str:
     return """
         with since as (
             select customer_key, count(case when is_purchase then 1 end) as purchases_n,
-                count(*) - count(margin_amount) as unknown_n, sum(margin_amount) as margin_amount
+                count(case when is_purchase and margin_amount is null then 1 end) as unknown_n,
+                sum(margin_amount) as margin_amount
             from intermediate.int_order_margins
             where ordered_date > ?
             group by customer_key
         )
         select then_scored.customer_key is not null as is_followed,
+            coalesce(then_scored.profile, '') as profile,
             cast(then_scored.crm_value as double) as crm_value,
             cast(then_scored.p_alive as double) as p_alive, then_scored.tier,
             cast(then_scored.purchases_n as double) as purchases_then,

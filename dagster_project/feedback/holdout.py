@@ -11,9 +11,10 @@ import hashlib
 import hmac
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from dagster_project.feedback.sample_size import detectable_effect, power
 from dagster_project.ingest.canonical import CAMPAIGNS
@@ -26,6 +27,7 @@ DEFAULT_EFFECT = 0.05
 # A cell that begins so is taken for a formula by spreadsheets. Prefixed it would be another id.
 FORMULA_SIGNS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"
 _HASH_BYTES = 8
+_NOON = 12
 
 
 class HoldoutError(Exception):
@@ -92,6 +94,7 @@ class Holdout:
         rated_on: date of the quadrants by which base rates are; None: no night as old as the
             window was published, and they are those of today.
         without_id_n: customers left out because no id of theirs can stand in the file.
+        time_zone: of business dates, `treated_on` among them.
     """
 
     campaign_id: str
@@ -101,6 +104,7 @@ class Holdout:
     groups: tuple[Group, ...]
     rated_on: date | None
     without_id_n: int
+    time_zone: str
 
 
 def place_of(secret: bytes, campaign_id: str, customer_key: str) -> float:
@@ -168,7 +172,8 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
 
     Raises:
         HoldoutError: nothing is published, a quadrant is unknown or empty, a number is out of
-            its range, or the effect is not to be seen.
+            its range, the treatment is not after the publication's date, or the effect is not to
+            be seen.
     """
     _require_sense(wish)
     if not home.stores.publication.exists():
@@ -188,6 +193,12 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
                         [as_of - timedelta(days=window_days)])
     rated_on: date | None = rated["rated_on"]
     by_quadrant, rates, without_id_n = _published(home, as_of, window_days, rated_on)
+    treated_on = wish.treated_on or as_of + timedelta(days=1)
+    if treated_on <= as_of:
+        raise HoldoutError(
+            f"--treated-on {treated_on}: the customers are those of {as_of}, so that what they "
+            f"did since the treatment would choose their group; state a later date, and draw "
+            f"before a treatment, not after it")
     groups, faults = [], []
     for quadrant in wish.quadrants or [name for name in known if name in by_quadrant]:
         customers = by_quadrant.get(quadrant, [])
@@ -203,8 +214,8 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
         raise HoldoutError("\n".join(faults))
     if not groups:
         raise HoldoutError("no customer is in any quadrant, so there is nobody to draw")
-    return Holdout(wish.campaign_id, as_of, wish.treated_on or as_of + timedelta(days=1),
-                   window_days, tuple(groups), rated_on, without_id_n)
+    return Holdout(wish.campaign_id, as_of, treated_on, window_days, tuple(groups), rated_on,
+                   without_id_n, home.configuration.business.time_zone)
 
 
 def _require_sense(wish: Wish) -> None:
@@ -288,7 +299,9 @@ def write_holdout(holdout: Holdout, file: Path) -> int:
 
 
 def _rows(holdout: Holdout) -> Iterator[dict[str, Any]]:
-    at = f"{holdout.treated_on} 00:00:00"
+    # With its offset: the source of campaigns may have another zone than business dates.
+    zone = ZoneInfo(holdout.time_zone)
+    at = datetime.combine(holdout.treated_on, time(_NOON), zone).isoformat(" ")
     for group in holdout.groups:
         for name, customers in (("control", group.control), ("treated", group.treated)):
             for customer in customers:
@@ -300,6 +313,9 @@ def holdout_lines(holdout: Holdout) -> Iterator[str]:
     """What was drawn, in words, a line a quadrant."""
     yield (f"Campaign {holdout.campaign_id}, customers as of {holdout.as_of_date}, treated on "
            f"{holdout.treated_on}; buying again is counted over {holdout.window_days} days")
+    if holdout.treated_on > holdout.as_of_date + timedelta(days=1):
+        yield (f"{holdout.treated_on} is not the next day: who changes quadrant until then is "
+               f"judged in another than drawn in; draw again on the eve of the treatment")
     if holdout.rated_on is None:
         yield (f"No night of {holdout.window_days} days ago was published, so rates are by the "
                f"quadrants of today: too low where buying leads out of one, too high where it "

@@ -20,6 +20,7 @@ from dagster_project.engine.audit_connection import (
 )
 from dagster_project.engine.publication import (
     CandidateContent,
+    NewestDateFirst,
     drop_old_approvals,
     drop_old_candidates,
     keep_approval,
@@ -39,6 +40,7 @@ from dagster_project.publish.publications import (
     file_until,
     has_table,
     is_refolded,
+    keeps_column,
 )
 from dagster_project.publish.serving import Serving
 from dagster_project.publish.tables import (
@@ -71,7 +73,7 @@ CHANGES = [dg.AssetKey(["changes", SCORE_CHANGES.name])]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
 REPLAY_JOB = "replay"
 HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
-# History of before this column was kept has nothing to compare it with.
+# History of before this column was kept holds nothing to compare it with.
 LATER_COLUMN = "p_alive"
 PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
@@ -87,7 +89,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
     inputs = require_inputs(session)
     require_tested(session.build_table(MODEL_TESTS))
     configuration = session.configuration_of(inputs.config_hash)
-    path = stage_publication(session.home.stores, CandidateContent(
+    content = CandidateContent(
         night=inputs.to_frame().iloc[0].to_dict() | {
             "as_of_date": inputs.as_of_date,
             "replay_of_publication_id": inputs.replay_of_publication_id},
@@ -103,7 +105,11 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         daily_history_nights=session.home.settings.daily_history_nights,
         replayed=_replayed(session, inputs),
         replayed_on=_replayed_on(session, inputs),
-    ))
+    )
+    try:
+        path = stage_publication(session.home.stores, content)
+    except NewestDateFirst as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
     drop_old_candidates(session.home.stores)
     session.candidate_id = inputs.candidate_id
     return dg.MaterializeResult(metadata={
@@ -260,7 +266,8 @@ def _finish_replay(session: RunSession, path: Path, inputs: NightInputs) -> str:
         equal = f"{len(compared)} current tables are equal"
     else:
         has_held &= not is_refolded(stores, publication_id, inputs.as_of_date)
-        without = (*(() if has_held else HELD_NAMES), LATER_COLUMN)
+        is_kept = keeps_column(stores, stores.publication, publication_id, LATER_COLUMN)
+        without = (*(() if has_held else HELD_NAMES), *(() if is_kept else (LATER_COLUMN,)))
         then, now = (history_fingerprint(file, publication_id, without)
                      for file in (stores.publication, path))
         if not then["rows_n"]:

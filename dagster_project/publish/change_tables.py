@@ -23,14 +23,13 @@ CHANGE_KINDS = ("changed", "became_sufficient", "became_insufficient", "appeared
                 "merged")
 SPLIT_STATUSES = ("split", "no_value", "no_value_midway", "not_comparable")
 
-SCORE_CHANGES = Table(
+SCORE_DIFFERENCES = Table(
     "score_changes",
     "One customer whose CRM value, tier, quadrant or lifecycle stage differs from the current "
-    "tables before, and why; kept as long as daily history.",
+    "tables before, and why.",
     (
         Column("customer_key", "UUID", "Key since; of who vanished or merged, the key before.",
                True),
-        Column("publication_id", "INTEGER", "Publication that shows the change.", True),
         Column("as_of_date", "DATE", "Its business date D.", True),
         Column("compared_customer_key", "UUID", "Customer of the publication before that is "
                "compared with; NULL: appeared."),
@@ -54,6 +53,19 @@ SCORE_CHANGES = Table(
         Column("new_quadrant", "VARCHAR", "Quadrant since."),
         Column("old_lifecycle_stage", "VARCHAR", "Stage before."),
         Column("new_lifecycle_stage", "VARCHAR", "Stage since."),
+    ),
+    ("customer_key",),
+)
+
+# Which publication shows them is known once it is staged.
+_KEY, *_DIFFERENCE = SCORE_DIFFERENCES.columns
+SCORE_CHANGES = Table(
+    SCORE_DIFFERENCES.name,
+    f"{SCORE_DIFFERENCES.grain.removesuffix('.')}; kept as long as daily history.",
+    (
+        _KEY,
+        Column("publication_id", "INTEGER", "Publication that shows the change.", True),
+        *_DIFFERENCE,
     ),
     ("customer_key", "publication_id"),
 )

@@ -73,6 +73,17 @@ def has_table(stores: Stores, path: Path, name: str) -> bool:
                                         "where table_name = ?", [name]))
 
 
+def keeps_column(stores: Stores, path: Path, publication_id: int, column: str) -> bool:
+    """Whether history has a value of a column for a publication; before it was kept, all NULL."""
+    known = read_rows(stores, path, "select 1 as found from duckdb_columns() "
+                                    "where table_name = 'customer_score_history' "
+                                    "and column_name = ?", [column])
+    return bool(known) and bool(read_rows(
+        stores, path, f"select 1 as found from customer_score_history "
+                      f"where publication_id = ? and {column} is not null limit 1",
+        [publication_id]))
+
+
 def all_publications(stores: Stores) -> list[dict[str, Any]]:
     """Rows of table `publication`, newest date and revision first."""
     return read_rows(stores, stores.publication, _ALL_QUERY)

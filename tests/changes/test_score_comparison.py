@@ -50,10 +50,10 @@ def _frame(customer_map: Map) -> pd.DataFrame:
 def _compared(
         old: Scores, new: Scores, *, maps: tuple[Map, Map] = (NOBODY, NOBODY),
         tiers: Map = NOBODY, touched: Sequence[str] | None = (),
-        scored: Mapping[str, Scores] = MappingProxyType({}),
+        scored: Mapping[str, Scores] = MappingProxyType({}), unnamed: Sequence[str] = (),
         is_comparable: bool = True, is_configured_anew: bool = False,
 ) -> dict[str, dict[str, Any]]:
-    """Rows of score_changes by the letter of the customer."""
+    """Rows of score_changes by the letter of the customer; `unnamed`: tonight by nothing."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         stores = Stores(folder, folder, Limits("1GB", 1, folder / "spill"))
@@ -61,7 +61,7 @@ def _compared(
             connection.execute("create schema night; create schema marts")
             _table(connection, "night.customer_scores", new, tiers)
             connection.execute("create table marts.customer_identities (identity_id uuid)")
-            for identity in {*old, *new, *maps[0], *maps[1]}:
+            for identity in {*old, *new, *maps[0], *maps[1]} - {*unnamed}:
                 connection.execute("insert into marts.customer_identities values (?)",
                                    [_key(identity)])
         previous = folder / "previous.duckdb"
@@ -77,7 +77,7 @@ def _compared(
                 "customer_key": [_key(one) for one in scores],
                 "crm_value": [None if value is None else float(value)
                               for value in scores.values()]}))
-        comparison.write(scored, ids=(4, 5), days=DAYS, is_comparable=is_comparable,
+        comparison.write(scored, compared_id=4, days=DAYS, is_comparable=is_comparable,
                          is_configured_anew=is_configured_anew)
         with duckdb.connect(str(stores.build)) as connection:
             result = connection.execute("select * from night.score_changes")
@@ -202,6 +202,22 @@ def test_who_leaves_is_compared_with_whom_it_left() -> None:
     assert {name: _parts(row) for name, row in rows.items()} == {
         "a": {"identity": -20}, "b": {"identity": -30}}
     assert {str(row["compared_customer_key"]) for row in rows.values()} == {_key("a")}
+
+
+def test_what_nothing_names_any_more_is_a_correction() -> None:
+    """b was part of a; a correction took the only row that named b, and the merge with it."""
+    both = {"a": "a", "b": "a"}
+    for maps in ((both, both), (both, NOBODY)):
+        rows = _compared({"a": Decimal(50)}, {"a": Decimal(30)}, maps=maps, touched=("b",),
+                         unnamed=("b",), scored={"correction": {"a": Decimal(32)},
+                                                 "time": {"a": Decimal(31)}})
+        assert _parts(rows["a"]) == {"correction": -18, "time": -1, "behaviour": -1}
+
+
+def test_an_identity_of_no_map_that_nothing_names_is_a_customer_of_its_own() -> None:
+    rows = _compared({"a": Decimal(50), "b": Decimal(9)}, {"a": Decimal(50), "b": Decimal(4)},
+                     touched=("b",), unnamed=("b",), scored={"correction": {"b": Decimal(5)}})
+    assert _parts(rows["b"]) == {"correction": -4, "behaviour": -1}
 
 
 def test_everyone_is_rebuilt_where_nobody_is_singled_out() -> None:

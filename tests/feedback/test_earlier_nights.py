@@ -72,8 +72,8 @@ class Nights:
             connection.execute(
                 "insert into customer_score_history (customer_key, as_of_date, revision, "
                 "publication_id, crm_value, tier, quadrant, lifecycle_stage, tier_held, "
-                "quadrant_held, lifecycle_stage_held, purchases_n, p_alive) values "
-                "(?, ?, 1, ?, ?, 'high', 'q', 's', 'high', 'q', 's', 2, 0.75)",
+                "quadrant_held, lifecycle_stage_held, profile, purchases_n, p_alive) values "
+                "(?, ?, 1, ?, ?, 'high', 'q', 's', 'high', 'q', 's', 'b2b', 2, 0.75)",
                 [key(customer), as_of, publication, value])
 
     def customer(self, number: int, *identities: int) -> None:
@@ -201,20 +201,39 @@ def test_the_scored_are_followed_through_merges_and_lost_by_name(nights: Nights)
                      key(1), day, is_purchase, margin)
     scored = nights.scored()
     rows = nights.build(followed_query() + " order by crm_value", scored)
-    # followed, CRM value, chance, tier, purchases then and since, margin since
-    assert rows == [(True, 10.0, 0.75, "high", 2.0, 1.0, 3.0),
-                    (False, 90.0, 0.75, "high", 2.0, 0.0, 0.0)]
+    # followed, profile, CRM value, chance, tier, purchases then and since, margin since
+    assert rows == [(True, "b2b", 10.0, 0.75, "high", 2.0, 1.0, 3.0),
+                    (False, "b2b", 90.0, 0.75, "high", 2.0, 0.0, 0.0)]
 
 
-def test_history_of_before_has_no_chance_to_be_alive(nights: Nights) -> None:
+@pytest.mark.parametrize(("is_purchase", "margin"), [(False, 5.0), (True, None)])
+def test_only_a_purchase_of_unknown_cost_hides_a_margin(
+        nights: Nights, is_purchase: bool, margin: float | None) -> None:
+    """An order that was cancelled, or given back whole, has no margin that could be missing."""
+    as_of = date(2026, 8, 31)
+    nights.published(1, as_of)
+    nights.customer(1)
+    nights.score(1, as_of, 1, 50)
+    for known, amount in ((True, 5), (is_purchase, None)):
+        nights.build("insert into intermediate.int_order_margins values (?, ?, ?, ?)",
+                     key(1), D, known, amount)
+    scored = nights.scored()
+    rows = nights.build(f"select margin_since from ({followed_query()}) as followed", scored)
+    assert rows == [(margin,)]
+
+
+def test_history_of_before_has_no_chance_and_no_profile(nights: Nights) -> None:
     as_of = date(2026, 8, 31)
     nights.published(1, as_of)
     nights.score(1, as_of, 1, 50)
     nights.customer(1)
     with duckdb.connect(str(nights.stores.publication)) as connection:
-        connection.execute("alter table customer_score_history drop column p_alive")
-    assert nights.scored() == as_of
-    assert nights.build("select p_alive from night.scores_of_then") == [(None,)]
+        for column in ("p_alive", "profile"):
+            connection.execute(f"alter table customer_score_history drop column {column}")
+    scored = nights.scored()
+    assert scored == as_of
+    assert nights.build(f"select p_alive, profile from ({followed_query()}) as followed",
+                        scored) == [(None, "")]
 
 
 def test_the_warehouse_serves_until_an_earlier_date_is_published(nights: Nights) -> None:

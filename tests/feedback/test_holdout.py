@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -166,7 +167,8 @@ def test_a_share_needs_no_effect() -> None:
 
 
 def _holdout(group: Group) -> Holdout:
-    return Holdout("spring", date(2026, 11, 20), date(2026, 11, 21), 30, (group,), None, 2)
+    return Holdout("spring", date(2026, 11, 20), date(2026, 11, 21), 30, (group,), None, 2,
+                   "Asia/Shanghai")
 
 
 def test_the_file_has_the_columns_of_the_export_and_every_customer_once(tmp_path: Path) -> None:
@@ -181,9 +183,16 @@ def test_the_file_has_the_columns_of_the_export_and_every_customer_once(tmp_path
     assert sorted(row["customer_id"] for row in rows) == [one.customer_id for one in of]
     assert {row["customer_id"] for row in rows if row["group"] == "control"} == {
         one.customer_id for one in group.control}
-    assert {row["treated_at"] for row in rows} == {"2026-11-21 00:00:00"}
+    assert {row["treated_at"] for row in rows} == {"2026-11-21 12:00:00+08:00"}
     assert "by the quadrants of today" in "\n".join(holdout_lines(_holdout(group)))
     assert "2 customers are left out" in "\n".join(holdout_lines(_holdout(group)))
+
+
+def test_a_draw_of_days_before_the_treatment_is_warned_of() -> None:
+    holdout = _holdout(drawn(many(5), Wish("spring", share=0.5)))
+    early = replace(holdout, treated_on=date(2026, 11, 22))
+    assert "draw again on the eve" in "\n".join(holdout_lines(early))
+    assert "draw again on the eve" not in "\n".join(holdout_lines(holdout))
 
 
 def test_a_file_is_not_written_over(tmp_path: Path) -> None:

@@ -11,7 +11,13 @@ import pytest
 from scipy import stats
 
 from dagster_project.configuration import PopulationFigures
-from dagster_project.feedback.backtest import COLUMNS, decile, rank_correlation, score_backtest
+from dagster_project.feedback.backtest import (
+    COLUMNS,
+    decile,
+    rank_correlation,
+    rank_shares,
+    score_backtest,
+)
 
 RULES = PopulationFigures()
 THEN = date(2026, 8, 31)
@@ -19,8 +25,9 @@ THEN = date(2026, 8, 31)
 
 def customers(n: int, **columns: Any) -> pd.DataFrame:
     """Customers scored then; what is not given is plain."""
-    plain = {"is_followed": True, "crm_value": np.linspace(1, 100, n), "p_alive": np.nan,
-             "tier": "low", "purchases_then": 2.0, "purchases_since": 0.0, "margin_since": 0.0}
+    plain = {"is_followed": True, "profile": "all", "crm_value": np.linspace(1, 100, n),
+             "p_alive": np.nan, "tier": "low", "purchases_then": 2.0, "purchases_since": 0.0,
+             "margin_since": 0.0}
     return pd.DataFrame(plain | columns, index=range(n))
 
 
@@ -83,6 +90,27 @@ def test_lift_by_decile_and_by_tier() -> None:
     assert figure(found, "mean_margin", "tier", "high")["lift"] == "5.000000"
     assert figure(found, "mean_margin", "tier", "low")["value"] == "0.000000"
     assert figure(found, "mean_margin")["lift"] is None
+
+
+def test_profiles_are_ranked_apart() -> None:
+    """The lower values of one profile are its best customers; half of all tenths are of each."""
+    n = 40
+    is_business = np.arange(n) % 2 == 1
+    margin = np.arange(n) // 2 + 0.0
+    judged = score_backtest(customers(
+        n, profile=np.where(is_business, "b2b", "all"), margin_since=margin + 1_000 * is_business,
+        crm_value=margin + 50.0 * ~is_business), THEN, RULES)
+    assert figure(judged, "rank_correlation_margin")["value"] == "1.000000"
+    for tenth in range(1, 11):
+        # Two of each profile, with the same places in it.
+        part = judged[(judged["part_kind"] == "crm_value_decile")
+                      & (judged["part"] == f"{tenth:02d}")]
+        assert set(part["n"]) == {4}
+
+
+def test_who_is_alone_in_a_profile_stands_in_its_middle() -> None:
+    shares = rank_shares(pd.Series([3.0, 1.0, 1.0, 9.0]), pd.Series(["a", "a", "a", "b"]))
+    assert shares.tolist() == pytest.approx([5 / 6, 1 / 3, 1 / 3, 1 / 2])
 
 
 def test_retention_is_of_those_who_had_bought() -> None:

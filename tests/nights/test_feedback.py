@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nights.conftest import SECOND, Teller
+from nights.conftest import FIRST, SECOND, Teller
 from nights.homes import END, TrialHome
 
 # Drawn from the first publication, treated on the day after it.
@@ -89,6 +89,7 @@ def test_wrong_wishes_are_named(home_after: Teller) -> None:
         (("--campaign", "X", "--effect", "0.2"), "no rate to size a control group by"),
         (("--campaign", "X", "--share", "0.9"), "be at most 0.5"),
         (("--campaign", "X", "--power", "1"), "below 1"),
+        (("--campaign", "X", "--share", "0.4", "--treated-on", FIRST), "state a later date"),
     ):
         said = home.crm("holdout", *arguments, "--write", str(file)).expect(2)
         assert words in said.err, said.err

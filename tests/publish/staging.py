@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
@@ -18,7 +18,7 @@ from dagster_project.engine.publication import CandidateContent, stage_publicati
 from dagster_project.engine.stores import Limits, Stores
 from dagster_project.engine.table import Table
 from dagster_project.publish.assets import strategies
-from dagster_project.publish.change_tables import SCORE_CHANGES
+from dagster_project.publish.change_tables import SCORE_DIFFERENCES
 from dagster_project.publish.feedback_tables import CAMPAIGNS
 from dagster_project.publish.segment_tables import (
     CONTRIBUTION_CURVE,
@@ -111,9 +111,18 @@ class Warehouse:
     def stage(self, as_of: date, customers: Mapping[int, Customer], *,
               previous_publication_id: int, reference_id: str = "r1",
               replayed: tuple[int, int] | None = None,
-              replayed_on: Path | None = None) -> Path:
+              replayed_on: Path | None = None, appeared: Collection[int] = ()) -> Path:
         """Make a candidate; its path."""
         self._build(as_of, customers, reference_id)
+        with duckdb.connect(str(self.stores.build)) as connection:
+            for number in appeared:
+                connection.execute(
+                    f"insert into night.{SCORE_DIFFERENCES.name} by name "
+                    "select cast(? as uuid) as customer_key, cast(? as date) as as_of_date, "
+                    "cast(? as integer) as compared_publication_id, "
+                    "cast(? as date) as compared_date, "
+                    "'appeared' as change_kind, 'no_value' as split_status",
+                    [key_of(number), as_of, previous_publication_id, as_of])
         return stage_publication(self.stores, CandidateContent(
             night={"as_of_date": as_of, "known_load_seq": self.known_load_seq,
                    "config_hash": self.configuration.hash, "reference_id": reference_id,
@@ -161,7 +170,7 @@ class Warehouse:
             connection.execute(RECONCILIATION.ddl("marts"))
             connection.execute("create table marts.customer_identities "
                                "(identity_id uuid, customer_key uuid)")
-            for table in (SCORING_REFERENCE, SCORE_CHANGES, *COPIED_TABLES):
+            for table in (SCORING_REFERENCE, SCORE_DIFFERENCES, *COPIED_TABLES):
                 connection.execute(table.ddl("night"))
             connection.execute(f"create table night.customer_scores ({scores})")
             _make_segments(connection)

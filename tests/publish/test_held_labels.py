@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -15,8 +16,9 @@ import pytest
 from dagster_project.configuration import load_configuration
 from dagster_project.engine.audit_connection import fingerprints_of
 from dagster_project.engine.held_labels import HELD_FOR_DAYS, fold_history
+from dagster_project.engine.publication import NewestDateFirst
 from dagster_project.publish.label_tables import HELD_COLUMNS
-from dagster_project.publish.publications import file_before, is_refolded
+from dagster_project.publish.publications import file_before, is_refolded, keeps_column
 from dagster_project.publish.tables import CURRENT_TABLES, HISTORY_TABLES
 from tests.publish.staging import CUTS, DEFAULT, Customer, Warehouse, key_of
 
@@ -180,6 +182,39 @@ def test_an_older_file_is_carried_over(in_order: Warehouse, tmp_path: Path) -> N
     assert warehouse.query(f"select * {kinds}") == in_order.query(f"select * {kinds}")
     assert [row[1] for row in warehouse.query("describe customer_score_history")] == [
         row[1] for row in in_order.query("describe customer_score_history")]
+
+
+def test_an_older_date_waits_until_the_newest_brought_new_tables(in_order: Warehouse,
+                                                                 tmp_path: Path) -> None:
+    warehouse = Warehouse(tmp_path)
+    warehouse.stores.warehouse.mkdir(exist_ok=True)
+    older = warehouse.stores.publication
+    older.write_bytes(in_order.stores.kept_publication(4).read_bytes())
+    with duckdb.connect(str(older)) as connection:
+        connection.execute("drop table rfm_cells")
+    warehouse.published = 4
+
+    with pytest.raises(NewestDateFirst, match=f"no rfm_cells, .* run --date {day(3)}"):
+        warehouse.night(day(1), NIGHTS[1])
+
+    warehouse.night(day(3), NIGHTS[3])
+    warehouse.night(day(1), NIGHTS[1])
+    assert warehouse.query("select count(*) from publication") == [(6,)]
+
+
+def test_a_column_is_compared_where_history_keeps_it(in_order: Warehouse,
+                                                     tmp_path: Path) -> None:
+    """Rows of before a column was kept have none of its values; an older file not the column."""
+    file = tmp_path / "crm.duckdb"
+    shutil.copyfile(in_order.stores.publication, file)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("update customer_score_history set p_alive = 0.5 "
+                           "where publication_id = 3 and tier = 'high'")
+    kept = [keeps_column(in_order.stores, file, number, "p_alive") for number in (2, 3)]
+    assert kept == [False, True]
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("alter table customer_score_history drop column p_alive")
+    assert not keeps_column(in_order.stores, file, 3, "p_alive")
 
 
 def test_labels_outlive_the_nights_that_fall_out_of_history(tmp_path: Path) -> None:

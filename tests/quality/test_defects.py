@@ -431,6 +431,24 @@ def test_defect_is_stopped_by_its_check(name: str, night: Night) -> None:
         assert f"{result.failing_n:,}" in result.message
 
 
+@pytest.mark.parametrize("fault", [
+    "delete from crm.score_backtest where part_kind = 'tier'",
+    "delete from crm.score_backtest where part_kind = 'crm_value_decile'",
+    "update crm.score_backtest set n = 24 where part = '10'",
+])
+def test_parts_of_a_backtest_that_are_gone_are_missed(night: Night, fault: str) -> None:
+    night.in_candidate(fault)
+    assert night.check("backtest_parts_are_of_everybody").outcome == "failed"
+
+
+def test_a_backtest_without_history_has_no_parts_to_miss(night: Night) -> None:
+    night.in_candidate(
+        "delete from crm.score_backtest where part_kind <> 'all' or figure like 'customers%'",
+        "update crm.score_backtest set n = 0, status = 'no_history', scored_date = NULL, "
+        "value = NULL, low = NULL, high = NULL")
+    assert night.check("backtest_parts_are_of_everybody").outcome == "passed"
+
+
 def test_refused_file_is_named(night: Night) -> None:
     """The file and its reason are what people need to mend it."""
     night.refused_files = (("orders/2026-03-31.csv", "no column order_id"),)

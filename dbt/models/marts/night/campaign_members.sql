@@ -28,30 +28,49 @@ windows as (
     cross join {{ ref('stg_night__inputs') }} as inputs
 ),
 
+-- As it was on the eve: what is given back since must not decide who is asked whether they came
+-- back.
+kept_before as (
+    select
+        windows.source,
+        windows.campaign_id,
+        windows.customer_key
+    from windows
+    inner join {{ ref('customer_orders') }} as orders
+        on
+            windows.customer_key = orders.customer_key
+            and windows.treated_date > orders.ordered_date
+    left join {{ ref('int_order_reversals') }} as reversals
+        on
+            orders.source = reversals.source
+            and orders.order_id = reversals.order_id
+            and windows.treated_date > reversals.event_date
+    group by
+        windows.source, windows.campaign_id, windows.customer_key, orders.source, orders.order_id,
+        orders.sale_amount
+    having orders.sale_amount + coalesce(sum(reversals.amount), 0) > 0
+),
+
+buyers_before as (
+    select distinct
+        kept_before.source,
+        kept_before.campaign_id,
+        kept_before.customer_key
+    from kept_before
+),
+
 purchases as (
     select
         windows.source,
         windows.campaign_id,
         windows.customer_key,
-        sum(
-            case
-                when orders.is_purchase and orders.ordered_date < windows.treated_date then 1
-                else 0
-            end
-        ) as purchases_before_n,
-        sum(
-            case
-                when orders.is_purchase and orders.ordered_date >= windows.treated_date then 1
-                else 0
-            end
-        ) as purchases_n,
-        sum(
-            case when orders.ordered_date >= windows.treated_date then orders.net_amount else 0 end
-        ) as net_revenue_amount
+        sum(case when orders.is_purchase then 1 else 0 end) as purchases_n,
+        sum(orders.net_amount) as net_revenue_amount
     from windows
     inner join {{ ref('customer_orders') }} as orders
         on
             windows.customer_key = orders.customer_key
+            and windows.treated_date <= orders.ordered_date
             and windows.window_end_date >= orders.ordered_date
     group by windows.source, windows.campaign_id, windows.customer_key
 ),
@@ -129,7 +148,7 @@ select
     windows.window_end_date,
     windows.window_end_date <= windows.as_of_date as is_window_over,
     cast(windows.rows_n as bigint) as rows_n,
-    coalesce(purchases.purchases_before_n, 0) > 0 as is_buyer_before,
+    buyers_before.customer_key is not null as is_buyer_before,
     cast(coalesce(purchases.purchases_n, 0) as bigint) as purchases_n,
     coalesce(purchases.purchases_n, 0) > 0 or coalesce(responses.responses_n, 0) > 0
         as has_responded,
@@ -137,6 +156,11 @@ select
     cast(ranked_answers.answer_score as decimal(7, 4)) as csat_score,
     coalesce(elsewhere.treatments_n, 0) > 0 as is_treated_elsewhere
 from windows
+left join buyers_before
+    on
+        windows.source = buyers_before.source
+        and windows.campaign_id = buyers_before.campaign_id
+        and windows.customer_key = buyers_before.customer_key
 left join purchases
     on
         windows.source = purchases.source
