@@ -444,12 +444,14 @@ def repair(
 ) -> None:
     """Take repaired rows back in; the next night counts them."""
     from dagster_project.engine.embedded import EmbeddedEngine
+    from dagster_project.engine.whole_stores import require_known_loads
     from dagster_project.ingest.quarantine import repair_words, take_back
 
     home = _ready_home(context)
     with _quarantine(home, "repair"):
-        taken = take_back(EmbeddedEngine(home.stores, home.secret), home.stores, home.sources,
-                          file, now=_utc_now())
+        engine = EmbeddedEngine(home.stores, home.secret)
+        require_known_loads(home.stores, engine.last_load_seq())
+        taken = take_back(engine, home.stores, home.sources, file, now=_utc_now())
     for line in repair_words(taken, file):
         out.print(line, markup=False)
     if any(part.result is not None for part in taken):
@@ -463,6 +465,7 @@ def _quarantine(home: Home, purpose: str) -> Iterator[None]:
     """Hold the home's lock where something is written; exit in words if it cannot be done."""
     from dagster_project.engine.embedded import WrongSecret
     from dagster_project.engine.stores import StoreUnreadable
+    from dagster_project.engine.whole_stores import StoresApart
     from dagster_project.engine.writer_lock import HomeBusy, writer_lock
     from dagster_project.ingest.quarantine import QuarantineError
 
@@ -476,7 +479,7 @@ def _quarantine(home: Home, purpose: str) -> Iterator[None]:
             yield
     except (QuarantineError, WrongSecret) as error:
         raise _fail(str(error), WRONG_INPUT) from None
-    except (HomeBusy, StoreUnreadable) as error:
+    except (HomeBusy, StoreUnreadable, StoresApart) as error:
         raise _fail(str(error), NOT_FINISHED) from None
 
 

@@ -1,13 +1,11 @@
 """The home as a Dagster resource: one writer for a whole run, and its record afterwards."""
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -16,13 +14,13 @@ from pydantic import PrivateAttr
 from dagster_project.automation.jobs import LOADING_NOTHING
 from dagster_project.automation.lost_runs import tell_lost_runs, words_of
 from dagster_project.automation.retention import prune_history
+from dagster_project.automation.run_records import keep_record, write_record
 from dagster_project.configuration import Configuration
 from dagster_project.customers.night import NightInputs, NightMismatch, require_night
 from dagster_project.customers.tables import NIGHT_INPUTS
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.failures import ResourceLimit, StoreUnreadable
 from dagster_project.engine.run_marks import RunMark, mark_run
-from dagster_project.engine.status import write_status
 from dagster_project.engine.table import Table
 from dagster_project.engine.whole_stores import require_known_loads
 from dagster_project.engine.writer_lock import writer_lock
@@ -34,11 +32,6 @@ from dagster_project.settings import Home, enter, home_from_environment
 
 PARTITION_TAG = "dagster/partition"
 NO_RETRIES = {"dagster/max_retries": "0"}
-# A run that cannot have the home fails before any step does.
-FAILURES = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RESOURCE_INIT_FAILURE}
-
-# An exception of ours is words for people; where its class stands is not.
-OUR_ERROR = re.compile(r"^dagster_project(\.\w+)+: ")
 
 
 @dataclass
@@ -139,7 +132,7 @@ class HomeResource(dg.ConfigurableResource):
             try:
                 yield self
             finally:
-                _write_record(context, self._session)
+                write_record(context, self._session)
                 is_published = self._session.publication_id is not None
                 self._session = None
                 if is_published and context.instance:
@@ -170,7 +163,7 @@ def _begin(context: dg.InitResourceContext, held: ExitStack,
         require_known_loads(home.stores, engine.last_load_seq())
     except Exception as error:
         # Also a run that cannot begin is told of.
-        _keep_record(context, home, mark.row("failed", str(error), _utc_now()))
+        keep_record(context, home, mark.row("failed", str(error), _utc_now()))
         raise
     return RunSession(home, engine, run_id, job_name, as_of_date, _utc_now())
 
@@ -202,20 +195,6 @@ def _utc_now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None)
 
 
-def _write_record(context: dg.InitResourceContext, session: RunSession) -> None:
-    failures = failure_texts(context.instance, session.run_id) if context.instance else []
-    if session.publication_id is not None and not failures:
-        outcome = "made_again" if session.replay_words else "published"
-        message = session.replay_words
-    elif session.is_refused:
-        outcome, message = "refused", "\n".join(failures)
-    else:
-        outcome = "failed" if failures else "ended without publishing"
-        message = "\n".join(failures)
-    _keep_record(context, session.home, session.record(message, outcome, _utc_now()),
-                 session.results, session.refused_files)
-
-
 def _tell_lost_runs(context: dg.InitResourceContext, home: Home,
                     tell: Callable[[str], None]) -> None:
     """Before this run begins; where it cannot be told, the next run tells it."""
@@ -224,50 +203,6 @@ def _tell_lost_runs(context: dg.InitResourceContext, home: Home,
             tell(words)
     except (StoreUnreadable, ResourceLimit, OSError) as error:
         tell(f"lost runs could not be told: {error}")
-
-
-def _keep_record(context: dg.InitResourceContext, home: Home, record: dict[str, object],
-                 results: pd.DataFrame | None = None,
-                 refused_files: dict[str, str] | None = None) -> None:
-    """Write the status; where that cannot be done, what was published stands all the same."""
-    try:
-        write_status(home.stores, record, results, refused_files,
-                     home.settings.gate.permitted_columns)
-    except (StoreUnreadable, ResourceLimit, OSError) as error:
-        words = f"{home.stores.status} could not be replaced: {error}"
-        if context.log:
-            context.log.error(words)
-        sys.stderr.write(words + "\n")
-
-
-def failure_texts(instance: dg.DagsterInstance, run_id: str) -> list[str]:
-    """What the failed steps of a run said, in words; also what kept it from its first step."""
-    texts = []
-    for entry in instance.all_logs(run_id, of_type=FAILURES):
-        event = entry.dagster_event
-        if event is None:
-            continue
-        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            data = event.step_failure_data
-            failure, error = data.user_failure_data, data.error
-        else:
-            failure, error = None, event.engine_event_data.error
-        if failure is not None and failure.description:
-            texts.append(failure.description)
-        elif error is not None:
-            texts.append(_words_of_error(error))
-    return texts
-
-
-def _words_of_error(error: Any) -> str:
-    """What an error says to people: ours, whatever it came from and is wrapped in."""
-    chain = [error]
-    while chain[-1].cause is not None:
-        chain.append(chain[-1].cause)
-    ours = next((one for one in chain if OUR_ERROR.match(one.message.strip())), None)
-    # Without one of ours: what a step raised, and not what it was wrapped in.
-    chosen = ours or error.cause or error
-    return OUR_ERROR.sub("", chosen.message.strip())
 
 
 @contextmanager

@@ -15,7 +15,7 @@ import dagster as dg
 from dagster_project.automation.jobs import JOBS
 from dagster_project.automation.nights import NIGHTS
 from dagster_project.automation.retention import unfinished_runs
-from dagster_project.resources import failure_texts
+from dagster_project.automation.run_records import failure_texts
 
 LOOK_SECONDS = 0.5
 TOLD_CHARACTERS = 120

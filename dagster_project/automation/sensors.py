@@ -5,7 +5,8 @@ import dagster as dg
 from dagster_project.automation.jobs import JOBS
 from dagster_project.automation.lost_runs import fail_lost_runs
 from dagster_project.automation.messages import failure_message, what_stands
-from dagster_project.resources import PARTITION_TAG, failure_texts
+from dagster_project.automation.run_records import failure_texts
+from dagster_project.resources import PARTITION_TAG
 from dagster_project.settings import home_from_environment
 
 

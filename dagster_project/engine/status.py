@@ -20,12 +20,18 @@ from dagster_project.engine.failures import (
     damage_in_words,
     unreadable,
 )
+from dagster_project.engine.loading import clock_query
 from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.publication import STORAGE_VERSION
 from dagster_project.engine.quarantine import shown_rejected_rows
 from dagster_project.engine.stores import Stores, identifier, literal, make_tables
 from dagster_project.engine.table import Column, Table
-from dagster_project.engine.whole_stores import set_aside, wal_of
+from dagster_project.engine.whole_stores import (
+    StoresApart,
+    require_known_loads,
+    set_aside,
+    wal_of,
+)
 from dagster_project.ingest.tables import (
     LOAD_INPUTS,
     LOAD_LEDGER,
@@ -107,6 +113,7 @@ def _write(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame | None,
         make_tables(connection, "status.main", STATUS_TABLES)
         _attach(connection, stores.status, "old")
         has_raw = stores.raw not in damaged and _attach_if_free(connection, stores.raw, "raw")
+        has_raw = has_raw and _knows_what_was_published(stores, connection)
         if stores.build not in damaged:
             _attach_if_free(connection, stores.build, "build")
         for table in (LOAD_LEDGER, LOAD_INPUTS, REPEATED_FILES):
@@ -142,6 +149,29 @@ def _write(stores: Stores, run: Mapping[str, Any], results: pd.DataFrame | None,
         mask_personal_text(connection, "status.main", STATUS_TABLES, permitted_texts)
         connection.execute("checkpoint status")
     os.replace(target, stores.status)
+
+
+def _knows_what_was_published(stores: Stores, connection: Any) -> bool:
+    """Whether the attached raw is as new as the warehouse.
+
+    The ledger of an older one must not replace what the status knows: that is what a backup is
+    compared with before it is put in its place.
+    """
+    (tables_n,) = connection.execute(
+        "select count(*) from duckdb_tables() where database_name = 'raw' "
+        "and table_name in (?, ?)", [LOAD_LEDGER.name, REPEATED_FILES.name]).fetchone()
+    last = 0
+    if tables_n == len((LOAD_LEDGER, REPEATED_FILES)):
+        (last,) = connection.execute(
+            f"select coalesce(max(seq), 0) from ({clock_query('raw.')})").fetchone()
+    try:
+        require_known_loads(stores, last)
+    except StoresApart:
+        return False
+    except StoreUnreadable:
+        # The warehouse cannot be asked; the run says so.
+        pass
+    return True
 
 
 def _attach(connection: Any, path: Path, alias: str) -> None:

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from dagster_project.command_line import app
 from dagster_project.engine.audit_connection import fingerprints_of
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.failures import ResourceLimit, StoreUnreadable, damage_of
@@ -26,6 +28,7 @@ from dagster_project.engine.whole_stores import (
     require_known_loads,
     wal_of,
 )
+from dagster_project.settings import make_home
 from faults.stores_content import rows_of
 from tests.conftest import INJECTED
 from tests.ingest.conftest import Landing
@@ -278,6 +281,41 @@ def test_a_home_without_its_vault_or_with_an_older_raw_loads_nothing(
     require_known_loads(stores, published.known_load_seq)
     with pytest.raises(StoresApart, match="knows loads up to number 0, and publication 1 in"):
         require_known_loads(stores, published.known_load_seq - 1)
+
+
+def test_an_older_raw_does_not_replace_the_ledger_that_the_status_knows(
+        loaded: Landing, published: Warehouse, tmp_path: Path) -> None:
+    """A backup is compared with that ledger before it is put back."""
+    home = shutil.copytree(loaded.folder, tmp_path / "home")
+    stores = Stores(home / "state", home / "warehouse", loaded.stores.limits)
+    write_status(stores, RUN, None, None)
+    whole = rows_of(stores.status)
+    assert whole["load_ledger"][0] != "0"
+    shutil.copytree(published.stores.warehouse, stores.warehouse, dirs_exist_ok=True)
+    for store in (stores.raw, stores.vault):
+        store.unlink()
+    EmbeddedEngine(stores, SECRET)
+    write_status(stores, {**RUN, "run_id": "r2"}, None, None)
+    found = rows_of(stores.status)
+    assert {name: found[name] for name in ("load_ledger", "load_inputs", "repeated_files")} == {
+        name: whole[name] for name in ("load_ledger", "load_inputs", "repeated_files")}
+    assert found["pipeline_runs"][0] == "2"
+    # A raw that knows what was published is told as it is, whatever the status knew.
+    stores.publication.unlink()
+    write_status(stores, {**RUN, "run_id": "r3"}, None, None)
+    assert rows_of(stores.status)["load_ledger"][0] == "0"
+
+
+def test_nothing_is_repaired_into_an_older_raw(
+        published: Warehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its load would take a number that was given before."""
+    for name in ("CRM_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")
+    home = make_home(tmp_path / "home", is_sample=True)
+    shutil.copytree(published.stores.warehouse, home.warehouse, dirs_exist_ok=True)
+    said = CliRunner().invoke(app, ["--home", str(home.folder), "repair", "mended.csv"])
+    assert said.exit_code == 3
+    assert "raw is older than the warehouse" in said.output
 
 
 @pytest.mark.parametrize("name", ["status", "raw", "build"])
