@@ -695,6 +695,9 @@ def holdout(
     treated_on: Annotated[str, typer.Option(
         "--treated-on", metavar="YYYY-MM-DD",
         help="Date of the treatment; default: the day after the publication's.")] = "",
+    source: Annotated[str, typer.Option(
+        help="Source of campaigns that will read the file, where several have ids of their own."),
+        ] = "",
 ) -> None:
     """Draw the control group of a campaign, quadrant by quadrant, and write both groups."""
     from dagster_project.engine.stores import StoreUnreadable
@@ -711,7 +714,7 @@ def holdout(
     if effect is None and share is None:
         effect = DEFAULT_EFFECT
     wish = Wish(campaign, tuple(quadrant or ()), effect, power, share,
-                _date(treated_on, "--treated-on") if treated_on else None)
+                _date(treated_on, "--treated-on") if treated_on else None, source)
     try:
         drawn = draw_holdout(home, wish)
         rows = write_holdout(drawn, write)

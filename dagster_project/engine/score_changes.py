@@ -17,8 +17,8 @@ import pandas as pd
 
 from dagster_project.engine.stores import Stores, literal, make_tables
 from dagster_project.publish.change_tables import CAUSES, SCORE_DIFFERENCES
+from dagster_project.scoring.labels import LABELS
 
-LABELS = ("tier", "quadrant", "lifecycle_stage")
 SHOWN = ("crm_value", *LABELS)
 # Scorings between the old value and the new one, in their order, and whose they are.
 KEY_OF_STEP = {"start": "compared_customer_key", "correction": "compared_customer_key",

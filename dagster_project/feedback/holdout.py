@@ -45,6 +45,7 @@ class Wish:
         power: chance with which that effect is to be seen.
         share: of each quadrant that is kept apart; None: as small as the effect allows.
         treated_on: business date of the treatment; None: the day after the publication's date.
+        source: of campaigns that will read the file; empty: whichever, if their ids are the same.
     """
 
     campaign_id: str
@@ -53,6 +54,7 @@ class Wish:
     power: float = 0.8
     share: float | None = None
     treated_on: date | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,8 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
     """Draw the control groups of a campaign from the current publication.
 
     Raises:
-        HoldoutError: nothing is published, a quadrant is unknown or empty, a number is out of
+        HoldoutError: nothing is published, a quadrant or source is unknown, which source is meant
+            is not, a quadrant is empty, a number is out of
             its range, the treatment is not after the publication's date, or the effect is not to
             be seen.
     """
@@ -192,7 +195,8 @@ def draw_holdout(home: Home, wish: Wish) -> Holdout:
                         "select max(as_of_date) as rated_on from publication where as_of_date <= ?",
                         [as_of - timedelta(days=window_days)])
     rated_on: date | None = rated["rated_on"]
-    by_quadrant, rates, without_id_n = _published(home, as_of, window_days, rated_on)
+    by_quadrant, rates, without_id_n = _published(
+        home, as_of, window_days, rated_on, _id_space(home, wish.source))
     treated_on = wish.treated_on or as_of + timedelta(days=1)
     if treated_on <= as_of:
         raise HoldoutError(
@@ -232,18 +236,32 @@ def _require_sense(wish: Wish) -> None:
                                f"{'be at most' if is_highest_allowed else 'below'} {highest:g}")
 
 
-def _published(home: Home, as_of: date, window_days: int, rated_on: date | None,
+def _id_space(home: Home, wished: str) -> str:
+    """Whose ids stand in the file: those that the source which reads it takes them for."""
+    spaces = {source.name: source.id_space for source in home.sources.sources
+              if source.kind == CAMPAIGNS.name}
+    if not spaces:
+        raise HoldoutError("config/sources.yaml has no source of kind campaigns, so the file could "
+                           "not be read back; add one as in the sources.yaml of a new home")
+    names = ", ".join(spaces)
+    if wished:
+        if wished not in spaces:
+            raise HoldoutError(f"--source {wished}: there is no such source of kind campaigns; "
+                               f"there are {names}")
+        return spaces[wished]
+    if len(set(spaces.values())) > 1:
+        raise HoldoutError(f"the sources of kind campaigns ({names}) have ids of their own; state "
+                           f"with --source NAME which of them will read the file")
+    return next(iter(spaces.values()))
+
+
+def _published(home: Home, as_of: date, window_days: int, rated_on: date | None, id_space: str,
                ) -> tuple[dict[str, list[Customer]], dict[str, float], int]:
     """Customers by held quadrant, the share of each quadrant that bought again, those without id.
 
     The share is that of campaign_results: bought before the last window, and in it, by the
     quadrant before it. By that of today nobody of low loyalty would ever buy again: who does moves.
     """
-    spaces = [source.id_space for source in home.sources.sources
-              if source.kind == CAMPAIGNS.name]
-    if not spaces:
-        raise HoldoutError("config/sources.yaml has no source of kind campaigns, so the file could "
-                           "not be read back; add one as in the sources.yaml of a new home")
     signs = ", ".join(f"chr({ord(sign)})" for sign in FORMULA_SIGNS)
     rows = read_rows(home.stores, home.stores.publication, f"""
         with ids as (
@@ -266,7 +284,7 @@ def _published(home: Home, as_of: date, window_days: int, rated_on: date | None,
             and spans.from_date <= cast($3 as date)
             and coalesce(spans.to_date >= cast($3 as date), true)
         order by scores.customer_key
-        """, [spaces[0], as_of - timedelta(days=window_days), rated_on])
+        """, [id_space, as_of - timedelta(days=window_days), rated_on])
     by_quadrant: dict[str, list[Customer]] = {}
     counts: dict[str, list[int]] = {}
     for row in rows:

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dagster_project.publish.change_tables import CAUSES
-
-LABELS = ("tier", "quadrant", "lifecycle_stage")
+from dagster_project.scoring.labels import LABELS
 
 _WORDS = {
     "en": {

@@ -83,8 +83,8 @@ SCORE_BACKTEST = Table(
     (
         Column("as_of_date", "DATE", "Business date D.", True),
         Column("scored_date", "DATE", "Date of the scores that are judged; NULL: no_history."),
-        Column("part_kind", "VARCHAR", "all; crm_value_decile (1 the highest tenth), tier or "
-               "p_alive (chance to be alive, by tenths) of then.", True),
+        Column("part_kind", "VARCHAR", "all; crm_value_decile (1 the highest tenth of each "
+               "profile), tier or p_alive (chance to be alive, by tenths) of then.", True),
         Column("part", "VARCHAR", "Name of the part.", True),
         Column("figure", "VARCHAR", "customers_scored, customers_followed (counts), "
                "rank_correlation_margin, rank_correlation_retention (with CRM value, -1 to 1), "

@@ -14,7 +14,7 @@ from typing import Any
 
 from dagster_project.configuration import RFM_RESERVED, Configuration
 from dagster_project.scoring.exact import POINT, scaled
-from dagster_project.scoring.labels import INSUFFICIENT
+from dagster_project.scoring.labels import INSUFFICIENT, LABELS
 from dagster_project.scoring.lifetime.reference import LifetimeReference, Shortfall
 from dagster_project.scoring.reference import Reference
 
@@ -191,7 +191,7 @@ class Picture:
 
     def _held(self) -> Iterator[str]:
         """Labels that stand for longer than the scores say, and what keeps them."""
-        for kind in ("tier", "quadrant", "lifecycle_stage"):
+        for kind in LABELS:
             plain, held = str(self.scores[kind]), str(self.scores[f"{kind}_held"])
             if plain == held:
                 continue

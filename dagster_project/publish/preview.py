@@ -22,13 +22,13 @@ from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores
 from dagster_project.publish.publications import Published, all_publications, choose_publication
 from dagster_project.scoring.calibration import fit_reference
+from dagster_project.scoring.labels import LABELS
 from dagster_project.scoring.night_data import BATCH_ROWS, features_query
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch, score_columns
 from dagster_project.scoring.sensitivity import Sensitivity, sensitivities
 from dagster_project.settings import Home
 
-LABELS = ("tier", "quadrant", "lifecycle_stage")
 MOVERS = 10
 # Keys are random numbers, so the first of them are a fair sample of all customers.
 SENSITIVITY_CUSTOMERS = 50_000

@@ -93,7 +93,21 @@ def test_wrong_wishes_are_named(home_after: Teller) -> None:
     ):
         said = home.crm("holdout", *arguments, "--write", str(file)).expect(2)
         assert words in said.err, said.err
+    home.edit("sources.yaml", "  campaigns:\n    kind: campaigns\n",
+              "  mail:\n    kind: campaigns\n    files: [mail/*]\n    version: arrival\n"
+              "    id_space: mail\n\n  campaigns:\n    kind: campaigns\n")
+    for arguments, words in (
+        ((), "state with --source NAME which of them"),
+        (("--source", "letters"), "there are mail, campaigns"),
+        # Nobody has an id of that space.
+        (("--source", "mail"), "there is nobody to draw"),
+    ):
+        said = home.crm("holdout", "--campaign", "X", "--share", "0.4", *arguments,
+                        "--write", str(file)).expect(2)
+        assert words in said.err, said.err
     assert not file.exists()
+    home.crm("holdout", "--campaign", "X", "--share", "0.4", "--source", "campaigns",
+             "--write", str(file)).expect(0)
     home.publication.unlink()
     said = home.crm("holdout", "--campaign", "X", "--write", str(file)).expect(2)
     assert "run a night first" in said.err
