@@ -1,4 +1,5 @@
-"""What tests of several folders share: one PostgreSQL server a worker; the faults injected."""
+"""What tests of several folders share: one PostgreSQL server a worker; the faults injected;
+tests of one group stay together."""
 
 from __future__ import annotations
 
@@ -12,6 +13,17 @@ import pytest
 import sqlalchemy as sa
 
 INJECTED = "faults injected"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run where groups are not kept together: shared homes would be made twice."""
+    if not getattr(session.config.option, "loadgroup", False):
+        return
+    scattered = [item.nodeid for item in session.items
+                 if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+    if scattered:
+        raise pytest.UsageError(f"this pytest-xdist does not keep groups together on this pytest: "
+                                f"{scattered[0]} and {len(scattered) - 1} others")
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
