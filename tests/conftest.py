@@ -1,5 +1,4 @@
-"""What tests of several folders share: one PostgreSQL server a worker; the faults injected;
-tests of one group stay together."""
+"""What tests of several folders share: a PostgreSQL server a worker, counts of faults, groups."""
 
 from __future__ import annotations
 
