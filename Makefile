@@ -79,7 +79,7 @@ test: $(READY) ## all tests that need nothing but the project and ten minutes
 test-slow: $(READY) ## tests of whole nights and kills that take longer
 	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not superset"
 
-test-faults: $(READY) ## inject faults, also into whole nights (Linux; 15 minutes on two quiet cores)
+test-faults: $(READY) ## inject faults, also into whole nights (Linux)
 	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m faults
 
 test-browser: $(READY) ## the Dagster page in Chromium, which must be on the machine
@@ -109,7 +109,7 @@ bench: $(READY) ## time and memory of a night beside a floor (BENCH_CUSTOMERS=10
 	$(BIN)/python benchmarks/night.py --customers $(BENCH_CUSTOMERS) --days 730 \
 	    --folder $(BENCH_FOLDER)
 
-check: ## exactly what the continuous integration runs
+check: ## exactly what the continuous integration runs; .ci/run all runs the long tests, too
 	PYTHON="$(PYTHON)" .ci/run
 
 lock: $(READY) ## pin the newest versions that pyproject.toml allows, with hashes, without hosts
