@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from dagster_project.engine.audit_connection import fingerprints_of
-from dagster_project.engine.publication import drop_old_candidates, record_results, switch
+from dagster_project.engine.publication import record_results, switch
 from dagster_project.publish.tables import RUN_TABLES
 from faults.killing import chosen, counted, in_child, killed, play
 from tests.conftest import INJECTED
@@ -65,7 +65,7 @@ def _publish(folder: Path) -> None:
 
     switch(stores, candidate, keep=1, verify=verify)
     # What comes next, so that a kill can strike behind the rename, too.
-    drop_old_candidates(stores, keep=0)
+    candidate.unlink()
 
 
 def _content(file: Path) -> dict[str, Any]:
