@@ -14,6 +14,11 @@ import sqlalchemy as sa
 INJECTED = "faults injected"
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name bytes by their length: archives hold the time they were made, and two workers differ."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Refuse to run where groups are not kept together: shared homes would be made twice."""
     if not getattr(session.config.option, "loadgroup", False):

@@ -44,7 +44,7 @@ def test_a_second_identical_run_changes_no_published_row(home_after: Teller) -> 
     assert (f"{FIRST}: publication 3 was made again: its {customers} rows of "
             f"customer_score_history are equal") in said
     assert (f"{SECOND}: publication 4 was made again: {CURRENT_N} current tables are equal, "
-            f"its 1 rows of score_changes too") in said
+            f"and so is score_changes (rows: 1)") in said
     assert not (home.folder / "warehouse" / "replays").exists()
 
 
