@@ -300,8 +300,8 @@ def _changes_again(session: RunSession, path: Path, inputs: NightInputs,
         return [], ""
     then, now = (history_fingerprint(each, number, table=SCORE_CHANGES) for each in (file, path))
     if previous_night(stores, inputs) is None:
-        return [], (f", but for {name} (rows: {then['rows_n']:,}): no file has the tables that they "
-                    f"were compared with any more") if then["rows_n"] else ""
+        return [], (f", but for {name} (rows: {then['rows_n']:,}): no file has the tables "
+                    f"that they were compared with any more") if then["rows_n"] else ""
     # The warehouse keeps changes as long as daily history, and its own of then may be gone.
     if published is None and not then["rows_n"]:
         return [], ""
