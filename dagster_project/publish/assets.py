@@ -8,23 +8,17 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
-from dagster_project.changes.previous import previous_night
 from dagster_project.configuration import Configuration
 from dagster_project.customers.model_tests import MODEL_TESTS, require_tested
 from dagster_project.customers.night import NightInputs
 from dagster_project.customers.tables import KEY_CHANGES
-from dagster_project.engine.audit_connection import (
-    ENGINE_VERSION,
-    fingerprints_of,
-    history_fingerprint,
-)
+from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints_of
 from dagster_project.engine.publication import (
     CandidateContent,
     NewestDateFirst,
     drop_old_approvals,
     drop_old_candidates,
     keep_approval,
-    keep_replay,
     published_run,
     record_results,
     stage_publication,
@@ -32,16 +26,8 @@ from dagster_project.engine.publication import (
 )
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.change_tables import SCORE_CHANGES
-from dagster_project.publish.feedback_tables import FEEDBACK_TABLES, FROM_HISTORY
-from dagster_project.publish.label_tables import HELD_COLUMNS
-from dagster_project.publish.publications import (
-    file_before,
-    file_of,
-    file_until,
-    has_table,
-    is_refolded,
-    keeps_column,
-)
+from dagster_project.publish.feedback_tables import FEEDBACK_TABLES
+from dagster_project.publish.replay import ReplayDiffers, compare_replay, replayed_on
 from dagster_project.publish.serving import Serving
 from dagster_project.publish.tables import (
     CONTACTS_NOT_MERGED,
@@ -72,9 +58,6 @@ SEGMENTS = [dg.AssetKey(["segments", "segment_labels"])]
 CHANGES = [dg.AssetKey(["changes", SCORE_CHANGES.name])]
 # Its replays are kept for the one who asked; a night that is only repeated leaves none.
 REPLAY_JOB = "replay"
-HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
-# History of before this column was kept holds nothing to compare it with.
-LATER_COLUMN = "p_alive"
 PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
 
 
@@ -104,7 +87,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         run_id=session.run_id, staged_at=_utc_now(),
         daily_history_nights=session.home.settings.daily_history_nights,
         replayed=_replayed(session, inputs),
-        replayed_on=_replayed_on(session, inputs),
+        replayed_on=replayed_on(session.home.stores, inputs),
     )
     try:
         path = stage_publication(session.home.stores, content)
@@ -126,13 +109,6 @@ def _replayed(session: RunSession, inputs: NightInputs) -> tuple[int, int] | Non
     frame = session.engine.read_current(
         "publication", "select revision from crm.publication where publication_id = ?", [number])
     return number, int(frame["revision"].iloc[0])
-
-
-def _replayed_on(session: RunSession, inputs: NightInputs) -> Path | None:
-    """File from whose history the held labels of a replay go on, where there still is one."""
-    if inputs.replay_of_publication_id is None:
-        return None
-    return file_before(session.home.stores, inputs.previous_publication_id, inputs.as_of_date)
 
 
 def strategies(configuration: Configuration) -> pd.DataFrame:
@@ -184,7 +160,11 @@ def publish_candidate(context: dg.AssetExecutionContext,
     serving = Serving(session.home, context.log.info)
     if inputs.replay_of_publication_id:
         verify(session, inputs, path)
-        session.replay_words = _finish_replay(session, path, inputs)
+        try:
+            session.replay_words = compare_replay(stores, path, inputs,
+                                                  keep=session.job_name == REPLAY_JOB)
+        except ReplayDiffers as error:
+            raise dg.Failure(description=str(error), allow_retries=False) from error
         context.log.info(session.replay_words)
         # A run that was lost between rename and commit left the database a publication behind.
         serving.catch_up(stores.publication)
@@ -243,69 +223,6 @@ def _require_successor(session: RunSession, inputs: NightInputs) -> None:
             description=f"the candidate was made on publication {inputs.previous_publication_id}, "
                         f"but publication {last} is there now; run the night of "
                         f"{inputs.as_of_date} from its start", allow_retries=False)
-
-
-def _finish_replay(session: RunSession, path: Path, inputs: NightInputs) -> str:
-    """Compare a replay with what was published then; what came of it, in words."""
-    stores, publication_id = session.home.stores, inputs.replay_of_publication_id
-    assert publication_id is not None, "only a replay is compared"
-    published = file_of(stores, publication_id)
-    has_held = _replayed_on(session, inputs) is not None
-    words = f"publication {publication_id} was made again"
-    if published != stores.publication and session.job_name == REPLAY_JOB:
-        words += f", as {keep_replay(stores, path, publication_id)}"
-    if published is not None:
-        without = () if has_held else HELD_NAMES
-        then, now = (fingerprints_of(file, without_columns=without)
-                     for file in (published, path))
-        has_history = not inputs.previous_publication_id or file_until(
-            stores, inputs.previous_publication_id, inputs.as_of_date) is not None
-        compared = [table.name for table in CURRENT_TABLES if table.name in then
-                    and (has_history or table.name not in FROM_HISTORY)]
-        differing = [name for name in compared if then[name] != now.get(name)]
-        equal = f"{len(compared)} current tables are equal"
-    else:
-        has_held &= not is_refolded(stores, publication_id, inputs.as_of_date)
-        is_kept = keeps_column(stores, stores.publication, publication_id, LATER_COLUMN)
-        without = (*(() if has_held else HELD_NAMES), *(() if is_kept else (LATER_COLUMN,)))
-        then, now = (history_fingerprint(file, publication_id, without)
-                     for file in (stores.publication, path))
-        if not then["rows_n"]:
-            return words + "; nothing holds its rows any more, so nothing was compared"
-        differing = ["customer_score_history"] if then != now else []
-        equal = f"its {then['rows_n']} rows of customer_score_history are equal"
-    changes_differ, changes_words = _changes_again(session, path, inputs, published)
-    differing += changes_differ
-    equal += changes_words
-    if differing:
-        raise dg.Failure(
-            description=f"publication {publication_id} was made again from the same six inputs, "
-                        f"but {', '.join(differing)} came out differently; nothing was "
-                        f"published. Was raw restored, or the program changed without a new "
-                        f"METHOD_VERSION?", allow_retries=False)
-    if not has_held:
-        equal += (f", but for the held labels, which were not compared: the history that they "
-                  f"went on from, of publication {inputs.previous_publication_id}, has changed "
-                  f"since")
-    return f"{words}: {equal}"
-
-
-def _changes_again(session: RunSession, path: Path, inputs: NightInputs,
-                   published: Path | None) -> tuple[list[str], str]:
-    """What of a replay's changes came out differently; what was compared, in words."""
-    stores, number = session.home.stores, inputs.replay_of_publication_id
-    assert number is not None, "only a replay is compared"
-    name, file = SCORE_CHANGES.name, published or stores.publication
-    if not has_table(stores, file, name):
-        return [], ""
-    then, now = (history_fingerprint(each, number, table=SCORE_CHANGES) for each in (file, path))
-    if previous_night(stores, inputs) is None:
-        return [], (f", but for {name} (rows: {then['rows_n']:,}): no file has the tables "
-                    f"that they were compared with any more") if then["rows_n"] else ""
-    # The warehouse keeps changes as long as daily history, and its own of then may be gone.
-    if published is None and not then["rows_n"]:
-        return [], ""
-    return ([name] if then != now else []), f", and so is {name} (rows: {now['rows_n']:,})"
 
 
 def verify(session: RunSession, inputs: NightInputs, file: Path) -> None:
