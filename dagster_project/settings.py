@@ -31,6 +31,7 @@ from dagster_project.ingest.mapping import known_zone
 from dagster_project.ingest.presets import SHIPPED_PRESETS, Preset, load_presets
 from dagster_project.ingest.sources import Sources, load_sources
 from dagster_project.operation.machine import memory_bytes
+from dagster_project.refusals import WrongInput
 from dagster_project.yaml_file import load_model
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -47,11 +48,11 @@ MINIMUM_SECRET_LENGTH = 32
 LARGEST_AUTO_MEMORY_GB = 3
 
 
-class HomeMissing(Exception):
+class HomeMissing(WrongInput):
     """The home cannot be used as it is: which folder, what to do."""
 
 
-class SecretMissing(Exception):
+class SecretMissing(WrongInput):
     """The home's secret is not set, or is no secret."""
 
 

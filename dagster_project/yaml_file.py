@@ -26,6 +26,8 @@ from ruamel.yaml.events import (
     ScalarEvent,
 )
 
+from dagster_project.refusals import WrongInput
+
 MAX_FILE_BYTES = 1_000_000
 MAX_DEPTH = 20
 
@@ -35,7 +37,7 @@ Model = TypeVar("Model", bound=BaseModel)
 Rules: TypeAlias = Callable[[Model], Iterable[Fault]]
 
 
-class ConfigurationError(ValueError):
+class ConfigurationError(WrongInput, ValueError):
     """The file cannot be used; the text lists every fault with file, line and key."""
 
     def __init__(self, faults: Sequence[str]) -> None:

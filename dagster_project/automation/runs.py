@@ -16,6 +16,7 @@ from dagster_project.automation.jobs import JOBS
 from dagster_project.automation.nights import NIGHTS
 from dagster_project.automation.retention import unfinished_runs
 from dagster_project.automation.run_records import failure_texts
+from dagster_project.refusals import WrongInput
 
 LOOK_SECONDS = 0.5
 TOLD_CHARACTERS = 120
@@ -36,7 +37,7 @@ STEP_WORDS = {
 }
 
 
-class NightNotThere(ValueError):
+class NightNotThere(WrongInput, ValueError):
     """A date is no night of this home: what is allowed."""
 
 

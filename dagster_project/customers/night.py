@@ -13,6 +13,8 @@ from typing import Literal, TypeAlias
 
 import pandas as pd
 
+from dagster_project.refusals import WrongInput
+
 # Version of the project's own arithmetic. It grows whenever equal facts get other scores.
 METHOD_VERSION = "3"
 NO_PUBLICATION = 0
@@ -25,7 +27,7 @@ class NightMismatch(Exception):
     """The build holds another night than the step was asked for: what to do."""
 
 
-class UnknownPublication(Exception):
+class UnknownPublication(WrongInput):
     """A replay names a publication that does not exist."""
 
 

@@ -25,6 +25,7 @@ from dagster_project.engine.table import Table
 from dagster_project.engine.whole_stores import require_both_or_none, rows_n
 from dagster_project.ingest.landing import FileRefused
 from dagster_project.ingest.reading_rules import Look, ReadRules
+from dagster_project.refusals import NotFinished, WrongInput
 
 AREAS = ("raw", "vault", "build", "publication", "status")
 
@@ -213,11 +214,11 @@ def _proof(secret: bytes) -> str:
     return hmac.new(secret, b"home key", hashlib.sha256).hexdigest()
 
 
-class WrongSecret(Exception):
+class WrongSecret(WrongInput):
     """The home was made with another secret."""
 
 
-class ModelsFailed(Exception):
+class ModelsFailed(NotFinished):
     """dbt ended with an error; the text has its last lines."""
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import duckdb
 
+from dagster_project.refusals import NotFinished
+
 DAMAGE_SIGNS = ("Corrupt database file", "checksum", "Could not read enough bytes",
                 "not a valid DuckDB database file", "Failure while replaying WAL",
                 "Serialization Error", "file is corrupt")
@@ -37,7 +39,7 @@ ADVICE = {
 OTHER_ADVICE = "Delete it or put a backup in its place, and run the night again"
 
 
-class StoreUnreadable(Exception):
+class StoreUnreadable(NotFinished):
     """A file of the home that cannot be opened: which, why, what to do."""
 
 
@@ -55,7 +57,7 @@ class StoreDamaged(StoreUnreadable):
         self.path = path
 
 
-class ResourceLimit(Exception):
+class ResourceLimit(NotFinished):
     """Memory or disk do not suffice: which setting or folder, what is there, what to do."""
 
 

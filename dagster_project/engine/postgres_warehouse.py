@@ -32,7 +32,7 @@ from dagster_project.engine.postgres_switch import (
     quoted,
     run,
 )
-from dagster_project.engine.serving import ServingBounds, ServingFailed, Tell
+from dagster_project.engine.serving import ServingBounds, ServingFailed, Tell, WrongServingUrl
 from dagster_project.engine.stores import Stores
 from dagster_project.engine.warehouse_file import (
     Checksum,
@@ -305,12 +305,12 @@ def _parsed(text: str) -> sa.URL:
         url = sa.make_url(text)
     except (ArgumentError, ValueError):
         # The library's own words would repeat the URL; so would the chained error.
-        raise ServingFailed(
+        raise WrongServingUrl(
             "the URL of the PostgreSQL database is none; write it as "
             "postgresql://user:password@host/database, with characters such as @ or / in the "
             "password as %40, %2F") from None
     if url.get_backend_name() not in ("postgresql", "postgres"):
-        raise ServingFailed("the URL of the PostgreSQL database must begin with postgresql://")
+        raise WrongServingUrl("the URL of the PostgreSQL database must begin with postgresql://")
     return url.set(drivername="postgresql+psycopg")
 
 

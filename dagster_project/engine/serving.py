@@ -12,11 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dagster_project.refusals import NotFinished, WrongInput
+
 Tell = Callable[[str], None]
 
 
-class ServingFailed(Exception):
+class ServingFailed(NotFinished):
     """The serving database cannot show a publication: why, what it shows now, what to do."""
+
+
+class WrongServingUrl(WrongInput):
+    """What should be the URL of the serving database is none; never repeats it."""
 
 
 @dataclass(frozen=True)

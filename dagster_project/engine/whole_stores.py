@@ -13,9 +13,10 @@ from pathlib import Path
 from dagster_project.engine.failures import StoreHeld, StoreUnreadable
 from dagster_project.engine.incoming import delete_stale_copies
 from dagster_project.engine.stores import Stores
+from dagster_project.refusals import NotFinished
 
 
-class StoresApart(Exception):
+class StoresApart(NotFinished):
     """Files of a home that are not of one time: which, and what to do."""
 
 

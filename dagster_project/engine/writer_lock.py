@@ -15,11 +15,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from dagster_project.refusals import NotFinished
+
 LOOK_AGAIN_SECONDS = 0.5
 TELL_AGAIN_SECONDS = 30.0
 
 
-class HomeBusy(Exception):
+class HomeBusy(NotFinished):
     """Another run holds the home and did not end in time: who."""
 
 

@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from dagster_project.feedback.sample_size import detectable_effect, power
 from dagster_project.ingest.canonical import CAMPAIGNS
 from dagster_project.publish.publications import read_rows
+from dagster_project.refusals import WrongInput
 from dagster_project.settings import Home
 
 # Half of a quadrant is kept apart at most; no other share tells more.
@@ -30,7 +31,7 @@ _HASH_BYTES = 8
 _NOON = 12
 
 
-class HoldoutError(Exception):
+class HoldoutError(WrongInput):
     """No control group can be drawn as it was asked for: what is wrong and what to do."""
 
 

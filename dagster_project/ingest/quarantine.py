@@ -41,6 +41,7 @@ from dagster_project.ingest.mapping import Mapping as FileMapping
 from dagster_project.ingest.presets import preset_named
 from dagster_project.ingest.reading_rules import ReadRules
 from dagster_project.ingest.sources import Source, Sources
+from dagster_project.refusals import WrongInput
 
 # What a row of a repair file says of itself; the load and the record are its name.
 LOAD, RECORD = "_load", "_record"
@@ -68,7 +69,7 @@ HELD_REASONS = {
 RELEASED = "They are released by themselves."
 
 
-class QuarantineError(ValueError):
+class QuarantineError(WrongInput, ValueError):
     """Rows cannot be listed, written out or taken back as asked: why, and what to do."""
 
 

@@ -23,6 +23,7 @@ from dagster_project.engine.stores import Stores
 from dagster_project.publish.publications import all_publications, file_of, read_rows
 from dagster_project.publish.tables import CURRENT_TABLES
 from dagster_project.quality.words import mask
+from dagster_project.refusals import WrongInput
 from dagster_project.yaml_file import unknown
 
 EXAMPLES = 3
@@ -32,7 +33,7 @@ SHOWN_KEYS = 12
 _WORD = re.compile(r"[a-z][a-z_]*|[A-Z]{3}")
 
 
-class NotComparable(Exception):
+class NotComparable(WrongInput):
     """Two publications cannot be compared: which is missing, what there is."""
 
 

@@ -44,6 +44,7 @@ from dagster_project.publish.publications import (
 )
 from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY
 from dagster_project.publish.uncounted import uncounted_lines
+from dagster_project.refusals import WrongInput
 from dagster_project.scoring.explain import explain
 from dagster_project.scoring.labels import INSUFFICIENT
 from dagster_project.scoring.reference import Reference, ReferenceMismatch
@@ -158,7 +159,7 @@ _WORDS = {
 _DESCRIPTIONS = ("customer_type", "region", "city", "account_id")
 
 
-class Unexplainable(ValueError):
+class Unexplainable(WrongInput, ValueError):
     """The question cannot be answered as it was put: why, and what to do."""
 
 

@@ -21,6 +21,7 @@ from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores
 from dagster_project.publish.publications import Published, all_publications, choose_publication
+from dagster_project.refusals import WrongInput
 from dagster_project.scoring.calibration import fit_reference
 from dagster_project.scoring.labels import LABELS
 from dagster_project.scoring.night_data import BATCH_ROWS, features_query
@@ -34,7 +35,7 @@ MOVERS = 10
 SENSITIVITY_CUSTOMERS = 50_000
 
 
-class NothingPublished(Exception):
+class NothingPublished(WrongInput):
     """There is no publication to compare with: what to do."""
 
 

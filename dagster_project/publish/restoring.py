@@ -26,12 +26,13 @@ from dagster_project.engine.stores import EngineError, Stores, StoreUnreadable
 from dagster_project.publish.approved import require_approved
 from dagster_project.publish.publications import read_rows
 from dagster_project.quality.approval import NotApproved
+from dagster_project.refusals import WrongInput
 
 _LINE_QUERY = ("select publication_id, as_of_date, known_load_seq, is_current from publication "
                "order by publication_id")
 
 
-class NotRestorable(Exception):
+class NotRestorable(WrongInput):
     """What was asked for cannot be put back: why, and what can."""
 
 

@@ -13,20 +13,18 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from dagster_project.engine import postgres_warehouse
-from dagster_project.engine.failures import ResourceLimit
 from dagster_project.engine.postgres_warehouse import PostgresWarehouse
 from dagster_project.engine.serving import ServingDatabase, ServingFailed
-from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.engine.warehouse_file import publication_of
 from dagster_project.publish.approved import require_approved
-from dagster_project.quality.approval import NotApproved
+from dagster_project.refusals import NotFinished, WrongInput
 from dagster_project.settings import Home
 
 ROLES = Path(postgres_warehouse.__file__).with_name("postgres_roles.sql")
 PURPOSE = b"which home a serving database belongs to"
 
 
-class NotServed(Exception):
+class NotServed(WrongInput):
     """There is nothing to show: what is missing, what there is."""
 
 
@@ -38,7 +36,7 @@ class Serving:
 
         Raises:
             ConfigurationError: the URL is missing.
-            ServingFailed: it is none.
+            WrongServingUrl: it is none.
         """
         self._tell = tell
         self._home = home
@@ -84,7 +82,7 @@ def require_serving(home: Home) -> None:
 
     Raises:
         ConfigurationError: the URL is missing.
-        ServingFailed: it is none.
+        WrongServingUrl: it is none.
     """
     Serving(home, lambda _: None)
 
@@ -127,7 +125,7 @@ def show_restored(home: Home, tell: Callable[[str], None]) -> list[str]:
     """
     try:
         return [] if home.serving_url is None else [show_publication(home, None, tell)]
-    except (ServingFailed, NotApproved, StoreUnreadable, ResourceLimit) as error:
+    except (WrongInput, NotFinished) as error:
         raise ServingFailed(
             f"{home.stores.publication} is restored, and the database still shows what it showed "
             f"before: {error} When that is mended, crm-value publish shows what was restored"

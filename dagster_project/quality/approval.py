@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.quality.result import CheckResult
+from dagster_project.refusals import WrongInput
 
 APPROVAL_FILE = "approval.json"
 _KEYS = frozenset({
@@ -26,7 +27,7 @@ _OUTCOMES = frozenset({"passed", "failed", "not_evaluated", "waived"})
 Fingerprints = Mapping[str, Mapping[str, Any]]
 
 
-class NotApproved(Exception):
+class NotApproved(WrongInput):
     """A candidate may not be published; says why and what to do."""
 
 

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from dagster_project.quality.result import CheckResult
 from dagster_project.quality.words import did_you_mean, scrub
+from dagster_project.refusals import WrongInput
 
 WAIVERS_FILE = "waivers.json"
 
 
-class WaiverError(ValueError):
+class WaiverError(WrongInput, ValueError):
     """A waiver cannot be given or read; says why and what to do."""
 
 

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 from ruamel.yaml import YAML
 
-from dagster_project.configuration import Configuration, _broken_rules
+from dagster_project.configuration import Configuration, broken_rules
 from dagster_project.ingest.presets import shipped_presets
 from dagster_project.ingest.sources import Sources, sources_faults
 from dagster_project.settings import DEFAULT_CONFIG, PROJECT, HomeSettings
@@ -25,7 +25,7 @@ Path_: TypeAlias = tuple[str | int, ...]
 # What reads each file, once its YAML has been read.
 READERS: dict[str, Callable[[Any], object]] = {
     "home.yaml": lambda content: checked(content, HomeSettings, None, "home.yaml"),
-    "crm.yaml": lambda content: checked(content, Configuration, _broken_rules, "crm.yaml"),
+    "crm.yaml": lambda content: checked(content, Configuration, broken_rules, "crm.yaml"),
     "sources.yaml": lambda content: checked(content, Sources, sources_faults, "sources.yaml",
                                             context={"presets": shipped_presets()}),
 }
