@@ -1,7 +1,7 @@
 """One validated settings object of a home; the only reader of environment variables.
 
 A home is a folder with `config/ landing/ state/ warehouse/`. What a business decides about its
-measures is not here but in `configuration.py`; about its exports, in `ingest/sources.py`.
+measures is not here but in `configuration/`; about its exports, in `ingest/sources.py`.
 """
 
 from __future__ import annotations

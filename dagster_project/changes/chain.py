@@ -118,8 +118,8 @@ class _Chain:
 
     @property
     def is_configured_anew(self) -> bool:
-        """Another crm.yaml than before."""
-        return self._previous.config_hash != self._night.inputs.config_hash
+        """Other measures in crm.yaml than before."""
+        return self._then.measures_hash != self._night.configuration.measures_hash
 
     @property
     def is_other_method(self) -> bool:
@@ -132,7 +132,8 @@ class _Chain:
         reference = load_reference(
             self._engine, replace(inputs, reference_id=previous.reference_id), "publication")
         facts, manifest = self._engine, self._home.state / "dbt" / "manifest.json"
-        if _models_of(self._then) != _models_of(self._night.configuration):
+        if self.is_configured_anew and (
+                _models_of(self._then) != _models_of(self._night.configuration)):
             facts, manifest = self._built_again(inputs, "tonight", self.maps[1])
         if self.is_configured_anew or previous.reference_id != inputs.reference_id:
             self._add("behaviour", _every_frame(facts, self._then), reference)

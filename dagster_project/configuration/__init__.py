@@ -62,6 +62,7 @@ from dagster_project.yaml_file import ConfigurationError, checked, frozen, load_
 
 # Callers meet the sections, and the error of a file, with the file.
 __all__ = [
+    "AFTER_SCORES",
     "Accounts",
     "ChurnWarnings",
     "Composite",
@@ -84,8 +85,16 @@ __all__ = [
     "TIERS",
     "WEIGHT_DECIMALS",
     "load_configuration",
+    "measures_hash",
     "quadrant_name",
 ]
+
+
+# Sections that neither a reference nor a score nor a label of tier, quadrant or stage depends on.
+AFTER_SCORES = frozenset({
+    "population_figures", "accounts", "churn_warnings", "cost_to_serve", "profitability",
+    "campaigns", "score_backtest",
+})
 
 
 class Configuration(Section):
@@ -216,6 +225,11 @@ class Configuration(Section):
         """First 16 hex digits of the SHA-256 of the canonical text."""
         return hashlib.sha256(self.canonical_text().encode()).hexdigest()[:16]
 
+    @property
+    def measures_hash(self) -> str:
+        """See `measures_hash`."""
+        return measures_hash(self.canonical_text())
+
     @classmethod
     def from_canonical(cls, text: str) -> Configuration:
         """Rebuilds a configuration from its canonical text; labels fall back to names.
@@ -340,6 +354,18 @@ def _without_texts(value: Any, *, is_model: bool = True) -> Any:
     if isinstance(value, tuple | list):
         return [_without_texts(item) for item in value]
     return float(value) if isinstance(value, Decimal) else value
+
+
+def measures_hash(canonical_text: str) -> str:
+    """Equal for configurations under which a reference and held labels mean the same.
+
+    Sections that are read only when all scores are there do not count: to change one of them
+    fits no new reference, and moves no held label.
+    """
+    content = json.loads(canonical_text)
+    counted = {name: part for name, part in content.items() if name not in AFTER_SCORES}
+    text = json.dumps(counted, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def load_configuration(path: Path) -> Configuration:

@@ -18,9 +18,12 @@ from dagster_project.customers.dbt_project import dbt_executable, manifest_path
 from dagster_project.customers.merging import Tokens
 from dagster_project.customers.model_tests import MODEL_TESTS, failure_of_models, model_tests
 from dagster_project.customers.night import (
+    NO_REFERENCES,
+    REFERENCES_QUERY,
     NightInputs,
     choose_inputs,
     is_recalibration_due,
+    references_for,
     repeated_publication,
     replay_inputs,
 )
@@ -96,25 +99,22 @@ def _inputs(session: RunSession, config: NightConfig) -> NightInputs:
             description=f"nothing was loaded: put exports into {session.home.landing} and see "
                         f"what would be read with: crm-value check", allow_retries=False)
     if not engine.has("publication"):
-        references = pd.DataFrame(
-            columns=["reference_id", "valid_from", "known_load_seq", "config_hash"])
+        references = NO_REFERENCES
         publications = pd.DataFrame({"publication_id": pd.Series(dtype=int),
                                      "as_of_date": pd.Series(dtype="datetime64[s]")})
     else:
-        references = engine.read_current(
-            "publication", "select distinct reference_id, valid_from, known_load_seq, "
-                           "config_hash from crm.scoring_reference")
+        references = engine.read_current("publication", REFERENCES_QUERY)
         publications = engine.read_current(
             "publication", "select * from crm.publication order by publication_id")
     if config.known_at_publication:
         return replay_inputs(publications, config.known_at_publication, as_of_date)
     previous = 0 if publications.empty else int(publications["publication_id"].max())
-    config_hash = session.home.configuration.hash
+    configuration = session.home.configuration
+    own = references_for(configuration.measures_hash, references)
     is_due = is_recalibration_due(
-        as_of_date, config_hash, references, publications["as_of_date"],
-        session.home.settings.recalibration)
+        as_of_date, own, publications["as_of_date"], session.home.settings.recalibration)
     chosen = choose_inputs(
-        as_of_date, known_load_seq, config_hash, references, previous,
+        as_of_date, known_load_seq, configuration.hash, own, previous,
         fit_reference=config.fit_reference or is_due)
     repeated = repeated_publication(chosen, publications)
     return replay_inputs(publications, repeated, as_of_date) if repeated else chosen

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 import pandas as pd
 
+from dagster_project.configuration import measures_hash as hash_of_measures
 from dagster_project.refusals import WrongInput
 
 # Version of the project's own arithmetic. It grows whenever equal facts get other scores.
@@ -21,6 +22,14 @@ NO_PUBLICATION = 0
 # How often a new reference is fitted.
 Recalibration: TypeAlias = Literal["monthly", "quarterly", "never"]
 _MONTHS_OF_PERIOD = {"monthly": 1, "quarterly": 3}
+# The references of a publication, each with the configuration that it was fitted for.
+REFERENCES_QUERY = """
+    select distinct reference_id, valid_from, known_load_seq, canonical_text
+    from crm.scoring_reference
+    inner join crm.configurations using (config_hash)
+"""
+NO_REFERENCES = pd.DataFrame(
+    columns=["reference_id", "valid_from", "known_load_seq", "canonical_text"])
 
 
 class NightMismatch(Exception):
@@ -67,9 +76,19 @@ def reference_id(as_of_date: date, known_load_seq: int, config_hash: str,
                           method_version])[:12]
 
 
+def references_for(measures_hash: str, references: pd.DataFrame) -> pd.DataFrame:
+    """The references that were fitted for the same measures.
+
+    Args:
+        measures_hash: of the configuration; see `configuration.measures_hash`.
+        references: what REFERENCES_QUERY finds in a publication.
+    """
+    hashes = references["canonical_text"].map(hash_of_measures)
+    return references[(hashes == measures_hash).to_numpy(bool)]
+
+
 def is_recalibration_due(
     as_of_date: date,
-    config_hash: str,
     references: pd.DataFrame,
     published_dates: pd.Series,
     recalibration: Recalibration,
@@ -83,7 +102,6 @@ def is_recalibration_due(
 
     Args:
         as_of_date: D.
-        config_hash: of crm.yaml.
         references: as of `choose_inputs`.
         published_dates: D of every publication.
         recalibration: the period; `never` leaves it to job recalibrate.
@@ -92,8 +110,8 @@ def is_recalibration_due(
         return False
     if (pd.to_datetime(published_dates).dt.date >= as_of_date).any():
         return False
-    own = references.loc[references["config_hash"] == config_hash, "valid_from"]
-    dates = [day for day in pd.to_datetime(own).dt.date if day <= as_of_date]
+    valid_from = pd.to_datetime(references["valid_from"]).dt.date
+    dates = [day for day in valid_from if day <= as_of_date]
     months = _MONTHS_OF_PERIOD[recalibration]
     first_month = (as_of_date.month - 1) // months * months + 1
     # Without any, `choose_inputs` fits the first one or takes one backwards.
@@ -115,16 +133,15 @@ def choose_inputs(
         as_of_date: D.
         known_load_seq: K.
         config_hash: of crm.yaml.
-        references: reference_id, valid_from, known_load_seq, config_hash of all that were
-            published, one row each.
+        references: of `references_for` the configuration: reference_id, valid_from,
+            known_load_seq, one row each.
         previous_publication_id: the last publication, 0 if there is none.
         fit_reference: make a new reference as of D, whatever there is.
 
-    A reference belongs to the configuration it was fitted for. Without one the night fits it as
-    of D: the first night of a home, and of a configuration.
+    A reference belongs to the measures it was fitted for. Without one the night fits it as of D:
+    the first night of a home, and of other measures.
     """
-    usable = references[references["config_hash"] == config_hash].sort_values(
-        ["valid_from", "known_load_seq", "reference_id"])
+    usable = references.sort_values(["valid_from", "known_load_seq", "reference_id"])
     new_id = reference_id(as_of_date, known_load_seq, config_hash, METHOD_VERSION)
     is_backcast = False
     if fit_reference or usable.empty:

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import pandas as pd
-
 from dagster_project.customers.forecast import (
     NO_RATE,
     currency_advice,
     held_forecast,
     rejected_forecast,
 )
-from dagster_project.customers.night import choose_inputs
+from dagster_project.customers.night import NO_REFERENCES, choose_inputs
 from dagster_project.customers.preparation import build_apart
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.quarantine import rejected_rows
@@ -117,8 +115,7 @@ def _run_models(home: Home, engine: EmbeddedEngine, folder: Path, night: date) -
     """Make the models that say what is held, as known by now."""
     inputs = choose_inputs(
         night, engine.last_load_seq(), home.configuration.hash,
-        pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"]),
-        0, fit_reference=True)
+        NO_REFERENCES, 0, fit_reference=True)
     build_apart(home, engine, home.configuration, inputs, raw=engine, models=ASKED_MODELS,
                 folder=folder)
 

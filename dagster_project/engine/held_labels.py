@@ -15,7 +15,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from dagster_project.configuration import Configuration, ConfigurationError
+from dagster_project.configuration import Configuration, ConfigurationError, measures_hash
 from dagster_project.engine.stores import literal
 from dagster_project.engine.table import Table
 from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY
@@ -40,13 +40,14 @@ class HistoryNight:
     """The newest revision of a date, of which history holds rows.
 
     Attributes:
+        canonical_text: its configuration.
         file: catalog of the file that holds them.
     """
 
     as_of_date: date
     publication_id: int
     reference_id: str
-    config_hash: str
+    canonical_text: str
     file: str = "candidate"
 
     @property
@@ -60,7 +61,7 @@ class HistoryNight:
         return (before is not None
                 and (self.as_of_date - before.as_of_date).days <= HELD_FOR_DAYS
                 and self.reference_id == before.reference_id
-                and self.config_hash == before.config_hash)
+                and measures_hash(self.canonical_text) == measures_hash(before.canonical_text))
 
 
 def nights_of(connection: duckdb.DuckDBPyConnection, file: str = "candidate",
@@ -75,8 +76,9 @@ def nights_of(connection: duckdb.DuckDBPyConnection, file: str = "candidate",
     until = "" if until_publication is None else f"where publication_id <= {until_publication}"
     rows = connection.execute(
         f"""
-        select as_of_date, publication_id, reference_id, config_hash
+        select as_of_date, publication_id, reference_id, canonical_text
         from {file}.main.publication
+        inner join {file}.main.configurations using (config_hash)
         where publication_id in (
             select max(publication_id) from {file}.main.publication {until} group by as_of_date
         )
@@ -86,8 +88,8 @@ def nights_of(connection: duckdb.DuckDBPyConnection, file: str = "candidate",
         order by as_of_date
         """
     ).fetchall()
-    return [HistoryNight(as_of, number, reference_id, config_hash, file)
-            for as_of, number, reference_id, config_hash in rows]
+    return [HistoryNight(as_of, number, reference_id, canonical_text, file)
+            for as_of, number, reference_id, canonical_text in rows]
 
 
 def add_missing_columns(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> bool:
@@ -193,15 +195,11 @@ def _hold_plain(connection: duckdb.DuckDBPyConnection, night: HistoryNight) -> i
 def _cuts_of(connection: duckdb.DuckDBPyConnection,
              night: HistoryNight) -> tuple[Sequence[str], HoldingCuts] | None:
     """Names of the profiles and their cuts; None where this release cannot read them any more."""
-    text = connection.execute("select canonical_text from configurations where config_hash = ?",
-                              [night.config_hash]).fetchone()
     points = connection.execute(
         "select profile, item_kind, item, position, x, y from scoring_reference "
         "where reference_id = ? and item_kind = 'cut'", [night.reference_id]).df()
-    if text is None:
-        return None
     try:
-        configuration = Configuration.from_canonical(text[0])
+        configuration = Configuration.from_canonical(night.canonical_text)
         reference = Reference.from_frame(points, reference_id=night.reference_id,
                                          valid_from=night.as_of_date)
         return configuration.profile_names, HoldingCuts.of(configuration, reference)

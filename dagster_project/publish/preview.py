@@ -15,7 +15,12 @@ from typing import Any
 import pandas as pd
 
 from dagster_project.configuration import Configuration
-from dagster_project.customers.night import NightInputs, choose_inputs
+from dagster_project.customers.night import (
+    REFERENCES_QUERY,
+    NightInputs,
+    choose_inputs,
+    references_for,
+)
 from dagster_project.customers.preparation import build_apart
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.scratch import scratch_folder
@@ -133,16 +138,15 @@ def preview(home: Home, configuration: Configuration,
 
 def _inputs(home: Home, configuration: Configuration, published: Published) -> NightInputs:
     with home.stores.open(home.stores.publication, read_only=True) as connection:
-        references = connection.execute(
-            "select distinct reference_id, valid_from, known_load_seq, config_hash "
-            "from crm.scoring_reference").df()
+        references = connection.execute(REFERENCES_QUERY).df()
     return choose_inputs(published.as_of_date, published.known_load_seq, configuration.hash,
-                         references, published.publication_id, fit_reference=False)
+                         references_for(configuration.measures_hash, references),
+                         published.publication_id, fit_reference=False)
 
 
 def _reference(home: Home, engine: EmbeddedEngine, configuration: Configuration,
                inputs: NightInputs) -> Reference:
-    """The reference that the night would have: published for this configuration, or new."""
+    """The reference that the night would have: published for these measures, or new."""
     if inputs.is_new_reference:
         batches = list(engine.frames_of(features_query(configuration), BATCH_ROWS))
         return fit_reference(batches, configuration, reference_id=inputs.reference_id,

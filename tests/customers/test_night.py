@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dagster_project.configuration import AFTER_SCORES, Configuration, load_configuration
 from dagster_project.customers.night import (
     METHOD_VERSION,
+    NO_REFERENCES,
     NightMismatch,
     UnknownPublication,
     choose_inputs,
     is_recalibration_due,
+    references_for,
     repeated_publication,
     replay_inputs,
     require_night,
 )
 
 D = date(2026, 11, 20)
-NONE = pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"])
+CRM = Path(__file__).parents[2] / "config" / "crm.yaml"
+NONE = NO_REFERENCES
 
 
 def references(*rows: tuple[str, date, int, str]) -> pd.DataFrame:
@@ -41,7 +47,7 @@ def test_the_first_night_fits_as_of_its_date():
 def test_the_newest_reference_that_is_valid_is_used():
     inputs = chosen(references(
         ("old", date(2026, 9, 30), 1, "conf"), ("right", date(2026, 10, 31), 2, "conf"),
-        ("later", date(2026, 11, 30), 3, "conf"), ("other", date(2026, 11, 1), 3, "another")))
+        ("later", date(2026, 11, 30), 3, "conf")))
     assert (inputs.reference_id, inputs.is_new_reference, inputs.is_backcast) == (
         "right", False, False)
 
@@ -57,8 +63,35 @@ def test_before_the_first_reference_the_first_is_backcast():
     assert (inputs.reference_id, inputs.is_backcast) == ("c", True)
 
 
-def test_a_configuration_without_a_reference_gets_its_own():
-    assert chosen(references(("theirs", D, 1, "another"))).is_new_reference
+@pytest.fixture(scope="module")
+def example() -> Configuration:
+    return load_configuration(CRM)
+
+
+def test_other_measures_get_a_reference_of_their_own(example: Configuration) -> None:
+    other = example.model_copy(update={"population_days": example.population_days + 1})
+    known = references(("theirs", D, 1, other.canonical_text()))
+    assert references_for(example.measures_hash, known).empty
+    assert chosen(references_for(example.measures_hash, known)).is_new_reference
+    assert list(references_for(other.measures_hash, known)["reference_id"]) == ["theirs"]
+
+
+OTHERWISE = {
+    "accounts": {"rule": "mean"}, "population_figures": {"few_n": 31},
+    "churn_warnings": {"maximum_customers": 7}, "cost_to_serve": {"types": {"visit": Decimal(1)}},
+    "profitability": {"window_days": 90}, "campaigns": {"window_days": 31},
+    "score_backtest": {"days": 91},
+}
+
+
+@pytest.mark.parametrize("section", sorted(AFTER_SCORES))
+def test_what_is_read_after_the_scores_keeps_the_reference(
+        example: Configuration, section: str) -> None:
+    changed = example.model_copy(update={
+        section: getattr(example, section).model_copy(update=OTHERWISE[section])})
+    assert changed.hash != example.hash
+    known = references(("theirs", D, 1, example.canonical_text()))
+    assert not chosen(references_for(changed.measures_hash, known)).is_new_reference
 
 
 def test_recalibration_makes_a_new_one_even_where_there_is_one():
@@ -75,7 +108,7 @@ class Home:
 
     def run(self, as_of, *, is_published=True):
         """The inputs of one night."""
-        due = is_recalibration_due(as_of, "conf", self.references,
+        due = is_recalibration_due(as_of, self.references,
                                    pd.Series(self.dates, dtype="datetime64[s]"),
                                    self.recalibration)
         inputs = choose_inputs(as_of, 9, "conf", self.references, len(self.dates),

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from dagster_project.configuration import Configuration
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
 from dagster_project.customers.merging import Tokens, merges_of
-from dagster_project.customers.night import choose_inputs
+from dagster_project.customers.night import NO_REFERENCES, choose_inputs
 from dagster_project.customers.tables import (
     CUSTOMER_MAP,
     DECAY_WEIGHTS,
@@ -181,8 +181,7 @@ def _prepare_night(home: Home, engine: EmbeddedEngine, configuration: Configurat
     known = engine.read_current("raw", "select max(load_seq) as k from load_ledger")
     inputs = choose_inputs(
         AS_OF, int(known["k"].iloc[0]), configuration.hash,
-        pd.DataFrame(columns=["reference_id", "valid_from", "known_load_seq", "config_hash"]),
-        0, fit_reference=True)
+        NO_REFERENCES, 0, fit_reference=True)
     merges = merges_of(engine, configuration, Tokens(home.secret, home.sources), AS_OF,
                        inputs.known_load_seq)
     half_lives = configuration.decay_half_lives()

@@ -15,7 +15,7 @@ import pytest
 
 from dagster_project.configuration import load_configuration
 from dagster_project.engine.audit_connection import fingerprints_of
-from dagster_project.engine.held_labels import HELD_FOR_DAYS, fold_history
+from dagster_project.engine.held_labels import HELD_FOR_DAYS, HistoryNight, fold_history
 from dagster_project.engine.publication import NewestDateFirst
 from dagster_project.publish.label_tables import HELD_COLUMNS
 from dagster_project.publish.publications import file_before, is_refolded, keeps_column
@@ -311,3 +311,16 @@ def test_a_new_reference_takes_the_plain_labels() -> None:
     nights = [(number, np.array([value])) for number, value in enumerate((73.0, 69.0, 69.0))]
     held = folded(nights, {2: "r2"})
     assert [held[day(number), 0] for number in range(3)] == ["high", "high", "medium"]
+
+
+@pytest.mark.parametrize(("section", "change", "goes_on"), [
+    ("campaigns", {"window_days": 31}, True), ("score_backtest", {"days": 91}, True),
+    ("held_labels", {"margin": 3}, False)])
+def test_only_other_measures_begin_held_labels_anew(
+        section: str, change: Mapping[str, Any], goes_on: bool) -> None:
+    before = load_configuration(DEFAULT)
+    after = before.model_copy(update={
+        section: getattr(before, section).model_copy(update=change)})
+    nights = [HistoryNight(day(number), number, "r", configuration.canonical_text())
+              for number, configuration in enumerate((before, after))]
+    assert nights[1].continues(nights[0]) is goes_on
