@@ -80,7 +80,7 @@ test-slow: $(READY) ## tests of whole nights and kills that take longer
 	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m "slow and not superset"
 
 test-faults: $(READY) ## inject faults, also into whole nights (Linux)
-	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup -m faults
+	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m faults
 
 test-browser: $(READY) ## the Dagster page in Chromium, which must be on the machine
 	$(NO_HOME) $(BIN)/python -m pytest -m browser

@@ -97,12 +97,13 @@ def test_a_crash_of_everything_queues_no_later_night(
                   and run.status is dg.DagsterRunStatus.STARTED]
     record_property(INJECTED, 1)
 
+    earlier = {run.run_id for run in _runs(home)}
     _launch(home, SECOND)
     with _daemon(home):
         _wait_for(lambda: any(run.run_id == lost.run_id and
                               run.status is dg.DagsterRunStatus.FAILURE for run in _runs(home)),
                   "the lost run is failed")
-        _wait_for(lambda: any(run.run_id != lost.run_id and
+        _wait_for(lambda: any(run.run_id not in earlier and
                               run.status is dg.DagsterRunStatus.SUCCESS for run in _runs(home)),
                   "tonight's run ends")
     published = home.query("select max(publication_id) as n from crm.publication")

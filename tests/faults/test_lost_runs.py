@@ -224,10 +224,19 @@ def test_dbt_does_not_outlive_the_run_that_started_it(tmp_path: Path,
         starter.wait()
     _wait_for(lambda: not _lives(process))
     record_property(INJECTED, 1)
-    # What it left can be opened: nobody holds it.
+    # What it left can be opened: nobody holds it, once its last thread has ended, too.
+    _wait_for(lambda: _opens(build))
     with duckdb.connect(str(build)) as connection:
         assert connection.execute("select count(*) from duckdb_tables()").fetchone() == (0,)
     assert (DBT_PROJECT / "profiles.yml").is_file()
+
+
+def _opens(build: Path) -> bool:
+    try:
+        duckdb.connect(str(build)).close()
+    except duckdb.IOException:
+        return False
+    return True
 
 
 def _lives(process: int) -> bool:

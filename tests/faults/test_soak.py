@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import string
 import threading
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -32,7 +33,9 @@ def _kill(home: TrialHome, night: date, chance: random.Random) -> None:
 def _deliver_again(home: TrialHome, night: date, chance: random.Random) -> None:
     file = chance.choice(sorted(path for path in home.landing.rglob("*.csv")
                                 if path.name.startswith(("orders_2", "interactions_2"))))
-    shutil.copy(file, file.with_name(f"again_{chance.randrange(10**6)}_{file.name}"))
+    # Letters: digits in a name may be a date.
+    mark = "".join(chance.choices(string.ascii_lowercase, k=8))
+    shutil.copy(file, file.with_name(f"again_{mark}_{file.name}"))
 
 
 def _deliver_late(home: TrialHome, night: date, chance: random.Random) -> None:

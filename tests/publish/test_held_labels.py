@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -315,7 +316,7 @@ def test_a_new_reference_takes_the_plain_labels() -> None:
 
 @pytest.mark.parametrize(("section", "change", "goes_on"), [
     ("campaigns", {"window_days": 31}, True), ("score_backtest", {"days": 91}, True),
-    ("held_labels", {"margin": 3}, False)])
+    ("held_labels", {"margin": Decimal(3)}, False)])
 def test_only_other_measures_begin_held_labels_anew(
         section: str, change: Mapping[str, Any], goes_on: bool) -> None:
     before = load_configuration(DEFAULT)
