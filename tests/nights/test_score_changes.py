@@ -170,7 +170,7 @@ def test_a_night_after_a_restore_tells_its_changes_under_its_own_number(
     assert told == {change["customer_key"]: change["crm_value_change"] for change in changes}
     assert {change["compared_publication_id"] for change in changes} == {1}
     home.crm("rebuild").expect(0)
-    assert f"so are its {len(changes)} of score_changes" in home.last_run()["message"]
+    assert f"and so is score_changes (rows: {len(changes)})" in home.last_run()["message"]
 
 
 def _publish_by_method(home: TrialHome, version: str) -> None:
