@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -179,9 +180,14 @@ def load_declarations(expectations: Path) -> Declarations:
         if path.is_file() and path.suffix not in _KNOWN_FILES:
             raise DeclarationError(f"{path}: nobody reads this file; suites end in .yaml, "
                                    "invariants in .sql")
+    return _declarations(expectations, suite_hash(expectations))
+
+
+# A night asks four times, and to read them takes a third of a second.
+@lru_cache(maxsize=4)
+def _declarations(expectations: Path, content: str) -> Declarations:
     declarations = Declarations(load_suites(expectations / "suites"),
-                                load_invariants(expectations / "invariants"),
-                                suite_hash(expectations))
+                                load_invariants(expectations / "invariants"), content)
     names = Counter(check.name for check in declarations.checks)
     repeated = sorted(name for name, count in names.items() if count > 1)
     if repeated:
