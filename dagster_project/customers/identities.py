@@ -2,7 +2,8 @@
 
 Pure: frames in, frames out. Keys are text here; the engine stores them as tokens. Accounts,
 e-mail addresses and telephone numbers are nodes alike: an address is a person where orders name
-nothing else, and the joint between two accounts that both state it.
+nothing else, and the joint between two accounts that both state it. An account that a customer
+record lists beside its own is stated as an address is, and always somebody.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 # The better kinds of ids come first: a customer's key is of the best kind it has.
 KINDS = ("account", "email", "phone")
-KIND_OF_CONTACT = {"same_email": "email", "same_phone": "phone"}
+KIND_OF_CONTACT = {"same_email": "email", "same_phone": "phone", "same_customer_record": "account"}
 SHARED, IGNORED, KEPT_APART = "shared_contact", "ignored_contact", "never_merge"
 
-EDGE_COLUMNS = ("identity_id", "identity_kind", "contact_identity_id", "contact_is_identity",
-                "edge_date", "source", "reason")
+EDGE_COLUMNS = ("identity_id", "identity_kind", "contact_identity_id", "contact_space",
+                "contact_is_identity", "edge_date", "source", "reason")
 CUT_COLUMNS = (*EDGE_COLUMNS, "cut_by")
 NOT_MERGED_COLUMNS = ("identity_id", "identity_kind", "neighbours_kind", "neighbours_n")
 
@@ -34,7 +35,8 @@ class MergeRules:
     """What keeps identities apart that edges would join. All ids are tokens.
 
     Attributes:
-        maximum_customers_per_contact: an identity with more neighbours of one kind joins nobody.
+        maximum_customers_per_contact: an identity with more neighbours of one kind joins nobody;
+            the ids that it lists are counted by their id spaces.
         ignored: identities that join nobody.
         never_merge: pairs of persons; each person is the tokens that its id may stand for.
         source_priority: sources whose accounts are keys before those of others, best first.
@@ -45,6 +47,11 @@ class MergeRules:
     never_merge: tuple[tuple[frozenset[str], frozenset[str]], ...] = ()
     source_priority: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The tokens that rules name."""
+        return self.ignored.union(*(one | other for one, other in self.never_merge))
+
 
 @dataclass(frozen=True)
 class Merges:
@@ -52,8 +59,9 @@ class Merges:
 
     Attributes:
         edges: the edges with `cut_by`: the rule that keeps one from joining, or None.
-        customer_map: identity_id, customer_key of every identity that is joined to another,
-            sorted. Contacts that are nobody by themselves are joints only.
+        customer_map: identity_id, customer_key of every identity that is joined to another, and
+            of listed ids that a rule keeps from joining, which are their own; sorted. Contacts
+            that are nobody by themselves are joints only.
         not_merged: identities with too many neighbours of one kind: identity_id, identity_kind,
             neighbours_kind (of what there are too many), neighbours_n.
     """
@@ -92,7 +100,8 @@ def merge_identities(edges: pd.DataFrame, rules: MergeRules) -> Merges:
                         edges["contact_identity_id"].to_numpy(str)]), return_inverse=True)
     people, contacts = ends[: len(edges)], ends[len(edges):]
     kinds = _kinds(edges, people, contacts, len(nodes))
-    crowded = _crowded(people, contacts, kinds, rules.maximum_customers_per_contact)
+    crowded = _crowded(people, contacts, edges["contact_space"].to_numpy(str), kinds,
+                       rules.maximum_customers_per_contact)
     ignored = np.isin(nodes, np.array(sorted(rules.ignored), dtype=str))
     shared = np.isin(np.arange(len(nodes)), crowded["node"].to_numpy())
     cut_by = np.full(len(edges), None, dtype=object)
@@ -108,7 +117,10 @@ def merge_identities(edges: pd.DataFrame, rules: MergeRules) -> Merges:
     mapped = pd.DataFrame({"identity_id": nodes, "component": components}).iloc[
         order[is_person[order]]]
     keys = mapped.groupby("component")["identity_id"].agg(["first", "size"])
-    mapped = mapped.join(keys, on="component").query("size > 1").sort_values("identity_id")
+    mapped = mapped.join(keys, on="component")
+    listed = nodes[contacts[edges["reason"].map(KIND_OF_CONTACT).to_numpy(str) == "account"]]
+    mapped = mapped[(mapped["size"] > 1) | mapped["identity_id"].isin(listed)].sort_values(
+        "identity_id")
     crowded = crowded[~ignored[crowded["node"]]]
     return Merges(
         edges.assign(cut_by=cut_by),
@@ -133,13 +145,23 @@ def _kinds(edges: pd.DataFrame, people: np.ndarray, contacts: np.ndarray,
     return kinds
 
 
-def _crowded(people: np.ndarray, contacts: np.ndarray, kinds: np.ndarray,
+def _crowded(people: np.ndarray, contacts: np.ndarray, spaces: np.ndarray, kinds: np.ndarray,
              maximum: int) -> pd.DataFrame:
-    """Nodes with more than so many neighbours of one kind: node, kind, n."""
-    both = pd.DataFrame({"node": np.concatenate([people, contacts]),
-                         "neighbour": np.concatenate([contacts, people])}).drop_duplicates()
-    counts = both.assign(kind=kinds[both["neighbour"]]).groupby(["node", "kind"]).size()
-    return counts[counts > maximum].rename("n").reset_index()
+    """Nodes with more than so many neighbours of one kind: node, kind, n.
+
+    Accounts that a node lists are counted by their id spaces, since a record has one of each of
+    many systems; n is that of the fullest. Whoever lists the node is counted together.
+    """
+    neighbours = np.concatenate([contacts, people])
+    listed = np.concatenate([spaces, np.full(len(people), "")])
+    both = pd.DataFrame({
+        "node": np.concatenate([people, contacts]), "neighbour": neighbours,
+        "kind": kinds[neighbours],
+        "space": np.where(kinds[neighbours] == KINDS.index("account"), listed, ""),
+    }).drop_duplicates()
+    counts = both.groupby(["node", "kind", "space"]).size()
+    return counts[counts > maximum].rename("n").reset_index().groupby(
+        ["node", "kind"], as_index=False)["n"].max()
 
 
 def _graph(starts: np.ndarray, ends: np.ndarray, size: int) -> csr_array:

@@ -16,19 +16,25 @@ from zoneinfo import ZoneInfo
 
 from dagster_project.configuration import Configuration
 from dagster_project.customers.merging import Tokens
+from dagster_project.engine.contact_edges import CUSTOMER_RECORDS
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.ingest.canonical import KINDS, REJECTION_REASONS
 from dagster_project.publish.publications import Published, read_rows
 from dagster_project.settings import Home
 
 SHOWN_ROWS = 5
-# Raw table -> the time of what its rows tell. A customer record holds before its date too.
+# Customer records once more, as those who list an id beside their own.
+RECORDS_LISTING = (f"(select load_seq, unnest(other_ids).identity_id as identity_id "
+                   f"from {CUSTOMER_RECORDS})")
+# Rows of raw that name somebody -> the time of what they tell. A customer record holds before its
+# date too.
 EVENT_TIMES = {
     "raw_order_lines": "ordered_at",
     "raw_interactions": "occurred_at",
     "raw_survey_answers": "responded_at",
     "raw_customers": "cast(null as timestamp)",
     "raw_campaigns": "treated_at",
+    RECORDS_LISTING: "cast(null as timestamp)",
 }
 
 _WORDS = {
@@ -71,6 +77,11 @@ _WORDS = {
         "superseded": "Its {n} loaded rows were all replaced: newer versions of the same documents "
                       "do not name it any more.",
         "superseded_do": "If that is wrong, deliver the documents again with this customer_id.",
+        "kept_apart": "Only customer records list it, and a rule keeps it from joining them:",
+        "kept_apart_do": "The rules stand under identities in crm.yaml.",
+        "not_listed": "Only customer records list it ({n} rows), and none of those that hold on "
+                      "{night} does.",
+        "not_listed_do": "See valid_from of the records, and whether a newer file still lists it.",
         "order_nobody": "{asked} is an order number (source {source}, {day}): the order names no "
                         "customer. It is counted as unattributed in crm.reconciliation and belongs "
                         "to nobody.",
@@ -111,6 +122,10 @@ _WORDS = {
         "held_do": "请更正订单后重新交付;若商店重复使用订单号,见docs/orders.md。",
         "superseded": "它的{n}行已加载数据全部被替换:同一单据的新版本不再提到它。",
         "superseded_do": "如果不对,请带上该customer_id重新交付这些单据。",
+        "kept_apart": "只有客户记录列出它,而规则使它不与它们合并:",
+        "kept_apart_do": "规则见crm.yaml的identities。",
+        "not_listed": "只有客户记录列出它({n}行),而在{night}有效的记录都没有列出。",
+        "not_listed_do": "请查看记录的valid_from,以及较新的文件是否仍列出它。",
         "order_nobody": "{asked}是订单号(来源{source},{day}):该订单没有客户编号,"
                         "在crm.reconciliation中计为unattributed,不属于任何客户。",
         "order_nobody_do": "请交付带有customer_id的该订单新版本。",
@@ -150,6 +165,7 @@ class Search:
         members: tokens that it may be, with all identities merged with them.
         customer_map: identity -> customer_key of that publication; absent: its own customer.
         language: en or zh.
+        kept_apart: words for the customer records that list it and that a rule parts from it.
     """
 
     home: Home
@@ -159,6 +175,7 @@ class Search:
     members: tuple[str, ...]
     customer_map: Mapping[str, str]
     language: str
+    kept_apart: tuple[str, ...] = ()
 
     @property
     def words(self) -> Mapping[str, str]:
@@ -182,7 +199,7 @@ class _Known:
     Attributes:
         rows_n: rows that the publication could know.
         first_day: earliest business date among them; None: customer records alone.
-        tables: raw tables that have them.
+        tables: those of EVENT_TIMES that have them.
         later_rows_n: rows of later loads.
         later_first_day: earliest business date among those; None: customer records alone.
     """
@@ -253,6 +270,10 @@ def _present_rows_lines(search: Search, known: _Known) -> list[str]:
     if held:
         orders = ", ".join(sorted({row["order_id"] for row in held})[:SHOWN_ROWS])
         return [words["held"].format(orders=orders), words["held_do"]]
+    if RECORDS_LISTING in known.tables and known.tables <= {RECORDS_LISTING, "raw_campaigns"}:
+        if search.kept_apart:
+            return [words["kept_apart"], *search.kept_apart, words["kept_apart_do"]]
+        return [words["not_listed"].format(n=known.rows_n, night=night), words["not_listed_do"]]
     if known.tables == {"raw_campaigns"}:
         return [words["campaigns"], words["campaigns_do"]]
     if ("raw_customers" not in known.tables and known.first_day is not None
