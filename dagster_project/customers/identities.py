@@ -118,9 +118,9 @@ def merge_identities(edges: pd.DataFrame, rules: MergeRules) -> Merges:
         order[is_person[order]]]
     keys = mapped.groupby("component")["identity_id"].agg(["first", "size"])
     mapped = mapped.join(keys, on="component")
-    listed = nodes[contacts[edges["reason"].map(KIND_OF_CONTACT).to_numpy(str) == "account"]]
-    mapped = mapped[(mapped["size"] > 1) | mapped["identity_id"].isin(listed)].sort_values(
-        "identity_id")
+    is_listed = np.zeros(len(nodes), dtype=bool)
+    is_listed[contacts[(edges["reason"].map(KIND_OF_CONTACT) == "account").to_numpy(bool)]] = True
+    mapped = mapped[(mapped["size"] > 1) | is_listed[mapped.index]].sort_values("identity_id")
     crowded = crowded[~ignored[crowded["node"]]]
     return Merges(
         edges.assign(cut_by=cut_by),
