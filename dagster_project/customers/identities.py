@@ -90,8 +90,9 @@ def merge_identities(edges: pd.DataFrame, rules: MergeRules) -> Merges:
         edges: EDGE_COLUMNS, ids as text, dated to D. Order and repetition do not matter.
 
     Returns:
-        The merges. A key is an identity of the customer: an account before an e-mail address
-        before a telephone number, of accounts the best source's, then the smallest.
+        The merges. A key is an identity of the customer that rows belong to: an account before
+        an e-mail address before a telephone number, of accounts the best source's, then one that
+        no record lists, then the smallest.
     """
     edges = edges[list(EDGE_COLUMNS)].drop_duplicates().sort_values(
         list(EDGE_COLUMNS), ignore_index=True)
@@ -108,24 +109,11 @@ def merge_identities(edges: pd.DataFrame, rules: MergeRules) -> Merges:
     cut_by[shared[people] | shared[contacts]] = SHARED
     cut_by[ignored[people] | ignored[contacts]] = IGNORED
     _keep_apart(nodes, people, contacts, cut_by, rules.never_merge)
-    whole = pd.isna(cut_by)
-    components = _components(people[whole], contacts[whole], len(nodes))
-    order = _preference(edges, people, kinds, nodes, rules.source_priority)
-    is_person = np.zeros(len(nodes), dtype=bool)
-    is_person[people] = True
-    is_person[contacts[edges["contact_is_identity"].to_numpy(bool)]] = True
-    mapped = pd.DataFrame({"identity_id": nodes, "component": components}).iloc[
-        order[is_person[order]]]
-    keys = mapped.groupby("component")["identity_id"].agg(["first", "size"])
-    mapped = mapped.join(keys, on="component")
-    is_listed = np.zeros(len(nodes), dtype=bool)
-    is_listed[contacts[(edges["reason"].map(KIND_OF_CONTACT) == "account").to_numpy(bool)]] = True
-    mapped = mapped[(mapped["size"] > 1) | is_listed[mapped.index]].sort_values("identity_id")
     crowded = crowded[~ignored[crowded["node"]]]
     return Merges(
         edges.assign(cut_by=cut_by),
-        mapped.rename(columns={"first": "customer_key"})[
-            ["identity_id", "customer_key"]].reset_index(drop=True),
+        _customer_map(edges, people, contacts, nodes, kinds, pd.isna(cut_by),
+                      rules.source_priority),
         pd.DataFrame({
             "identity_id": nodes[crowded["node"]],
             "identity_kind": np.array(KINDS)[kinds[crowded["node"]]],
@@ -209,14 +197,41 @@ def _shortest_chains(starts: np.ndarray, ends: np.ndarray, components: np.ndarra
         yield from own[on_chain]
 
 
-def _preference(edges: pd.DataFrame, people: np.ndarray, kinds: np.ndarray, nodes: np.ndarray,
-                priority: Sequence[str]) -> np.ndarray:
-    """Positions of the nodes, the best keys first."""
+def _customer_map(edges: pd.DataFrame, people: np.ndarray, contacts: np.ndarray,
+                  nodes: np.ndarray, kinds: np.ndarray, whole: np.ndarray,
+                  priority: Sequence[str]) -> pd.DataFrame:
+    """See `Merges`; `whole` says which edges join."""
+    components = _components(people[whole], contacts[whole], len(nodes))
+    lists = (edges["reason"].map(KIND_OF_CONTACT) == "account").to_numpy(bool)
+    has_rows = _marked(nodes, people, contacts[edges["contact_is_identity"].to_numpy(bool)])
+    is_listed = _marked(nodes, contacts[lists])
+    # The best keys first. An id without rows is none, or keys would move when its first row comes.
+    order = np.lexsort((nodes, _marked(nodes, contacts[lists & whole]),
+                        _ranks(edges, people, len(nodes), priority), kinds, ~has_rows))
+    mapped = pd.DataFrame({"identity_id": nodes, "component": components}).iloc[
+        order[(has_rows | is_listed)[order]]]
+    keys = mapped.groupby("component")["identity_id"].agg(["first", "size"])
+    mapped = mapped.join(keys, on="component").rename(columns={"first": "customer_key"})
+    mapped = mapped[(mapped["size"] > 1) | is_listed[mapped.index]].sort_values("identity_id")
+    return mapped[["identity_id", "customer_key"]].reset_index(drop=True)
+
+
+def _marked(nodes: np.ndarray, *positions: np.ndarray) -> np.ndarray:
+    """Whether each node is at one of the positions."""
+    marks = np.zeros(len(nodes), dtype=bool)
+    for some in positions:
+        marks[some] = True
+    return marks
+
+
+def _ranks(edges: pd.DataFrame, people: np.ndarray, size: int,
+           priority: Sequence[str]) -> np.ndarray:
+    """Place in `priority` of the best source in which each node states something."""
     places = {source: place for place, source in enumerate(priority)}
-    ranks = np.full(len(nodes), len(priority))
+    ranks = np.full(size, len(priority))
     np.minimum.at(ranks, people, edges["source"].map(places).fillna(len(priority))
                   .to_numpy(np.int64))
-    return np.lexsort((nodes, ranks, kinds))
+    return ranks
 
 
 def key_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

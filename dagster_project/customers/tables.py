@@ -59,7 +59,7 @@ IDENTITY_EDGES = Table(
         Column("contact_identity_id", "UUID", "Token of the e-mail address, the phone, or the id "
                                               "that a customer record lists.", True),
         Column("contact_space", "VARCHAR", "Its id space; email, phone.", True),
-        Column("contact_is_identity", "BOOLEAN", "It is an id, or rows belong to it.", True),
+        Column("contact_is_identity", "BOOLEAN", "Rows belong to the contact itself.", True),
         Column("edge_date", "DATE", "Business date of the first record that shows it.", True),
         Column("source", "VARCHAR", "Configured source.", True),
         Column("reason", "VARCHAR", "same_email, same_phone or same_customer_record.", True),

@@ -114,7 +114,7 @@ def read_edges(engine: Readable, as_of_date: date, known_load_seq: int, time_zon
 
     Returns:
         identity_id, identity_kind (account, email, phone), contact_identity_id, contact_space
-        (its id space; email, phone), contact_is_identity (it is an id, or rows belong to it),
+        (its id space; email, phone), contact_is_identity (rows belong to the contact itself),
         edge_date (the earliest), source, reason (same_email, same_phone, same_customer_record);
         tokens as text; sorted.
     """
@@ -172,9 +172,7 @@ select
     dated.identity_kind,
     cast(dated.contact_identity_id as varchar) as contact_identity_id,
     dated.contact_space,
-    dated.reason = '{SAME_RECORD}'
-        or dated.contact_identity_id in (select contact_identity_id from persons)
-        as contact_is_identity,
+    dated.contact_identity_id in (select contact_identity_id from persons) as contact_is_identity,
     dated.edge_date, dated.source, dated.reason
 from dated
 semi join joining on dated.identity_id = joining.identity_id

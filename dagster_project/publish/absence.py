@@ -221,7 +221,8 @@ def absence_lines(search: Search) -> list[str]:
         return [head, *_present_rows_lines(search, known)]
     if known.later_rows_n:
         return [head, *_later_loads_lines(search, known)]
-    rejected = rejected_naming(search, [search.asked])
+    meant = Tokens(search.home.secret, search.home.sources).readings(search.asked)
+    rejected = rejected_naming(search, sorted({search.asked, *(value for _, value in meant)}))
     order = _order_lines(search)
     if order:
         return [head, *order, *rejected_lines(search, rejected, words["rejected_too"])]
@@ -371,13 +372,15 @@ def rejected_naming(search: Search, names: Sequence[str]) -> list[dict[str, Any]
     stores = search.home.stores
     texts = sorted({text for name in names
                     for text in (name, json.dumps(name, ensure_ascii=False)[1:-1])})
+    columns = ("customer_id", "order_id", *(
+        column for source in search.home.sources.sources for column in source.other_ids))
     found = {
         (row["load_seq"], row["row_no"])
         for row in read_rows(
             stores, stores.vault,
             f"select load_seq, row_no, row_text from rejected_text "
             f"where {' or '.join('contains(row_text, ?)' for _ in texts)}", texts)
-        if any(_names(row["row_text"], name) for name in names)
+        if any(_names(row["row_text"], name, columns) for name in names)
     }
     if not found:
         return []
@@ -390,15 +393,14 @@ def rejected_naming(search: Search, names: Sequence[str]) -> list[dict[str, Any]
     return [row for row in rows if (row["load_seq"], row["row_no"]) in found]
 
 
-def _names(text: str, asked: str) -> bool:
-    """Whether a rejected row names an id: as a value of its columns, or as a word of its text."""
+def _names(text: str, asked: str, columns: Sequence[str]) -> bool:
+    """Whether a rejected row names an id: as a value of columns, or as a word of its text."""
     try:
-        columns = json.loads(text)
+        cells = json.loads(text)
     except ValueError:
-        columns = None
-    if isinstance(columns, dict):
-        return asked in (str(columns.get(name) or "").strip()
-                         for name in ("customer_id", "order_id"))
+        cells = None
+    if isinstance(cells, dict):
+        return asked in (str(cells.get(name) or "").strip() for name in columns)
     return re.search(rf"(?<![\w-]){re.escape(asked)}(?![\w-])", text) is not None
 
 

@@ -54,7 +54,7 @@ def frame(edges: Sequence[Edge], people: frozenset[str] = frozenset()) -> pd.Dat
     stating = people | {identity for identity, *_ in edges}
     return pd.DataFrame([
         (identity, kind_of(identity), contact, space_of(contact),
-         contact in stating or contact in ACCOUNTS, day, source,
+         contact in stating, day, source,
          "same_customer_record" if contact in ACCOUNTS else f"same_{kind_of(contact)}")
         for identity, contact, source, day in edges
     ], columns=list(EDGE_COLUMNS))
@@ -97,12 +97,15 @@ def listed_in(edges: Sequence[Edge]) -> frozenset[str]:
 
 
 def by_hand(edges: Sequence[Edge], people: frozenset[str]) -> dict[str, str]:
-    persons = people | {identity for identity, *_ in edges} | listed_in(edges)
+    with_rows = people | {identity for identity, *_ in edges}
+    listed = listed_in(edges)
+    persons = with_rows | listed
     found = {}
     for group in groups_of([(edge[0], edge[1]) for edge in edges]):
         if len(group & persons) > 1:
             key = min(group & persons, key=lambda one: (
-                ("account", "email", "phone").index(kind_of(one)), one))
+                one not in with_rows, ("account", "email", "phone").index(kind_of(one)),
+                one in listed, one))
             found |= dict.fromkeys(group & persons, key)
     return found
 
@@ -161,7 +164,7 @@ def test_who_has_too_many_neighbours_of_one_kind_joins_nobody(edges, maximum):
     joined = joined_of(merges.customer_map)
     assert not joined.keys() & {one for one, *_ in crowded}
     left = [edge for edge in edges if not {edge[0], edge[1]} & {one for one, *_ in crowded}]
-    persons = frozenset(identity for identity, *_ in edges) | listed_in(edges)
+    persons = frozenset(identity for identity, *_ in edges)
     assert joined == by_hand(left, persons)
 
 
@@ -190,10 +193,16 @@ def test_a_listed_id_that_joins_nobody_stands_alone_in_the_map(edges, pairs, max
 
 def test_accounts_are_joined_by_records_in_chains():
     """c lists b, b lists a, and d has the address that a has."""
-    assert mapped(short("cb", "ba", "ag", "dg")) == dict.fromkeys("abcd", "a")
-    assert mapped(short("cb", "ba")) == dict.fromkeys("abc", "a")
-    by_source = [("c", "b", "t", DATES[0]), ("b", "a", "s", DATES[0])]
-    assert mapped(by_source, MergeRules(source_priority=("t",))) == dict.fromkeys("abc", "c")
+    assert mapped(short("cb", "ba", "ag", "dg")) == dict.fromkeys("abcd", "c")
+
+
+def test_a_listed_id_is_the_key_only_where_a_source_says_so():
+    """Whether the listed one has rows or not, and where two list each other."""
+    edges = [("c", "b", "t", DATES[0]), ("b", "a", "s", DATES[0])]
+    assert mapped(edges) == dict.fromkeys("abc", "c")
+    assert mapped(edges, people=frozenset("a")) == dict.fromkeys("abc", "c")
+    assert mapped(edges, MergeRules(source_priority=("s",))) == dict.fromkeys("abc", "b")
+    assert mapped(short("cb", "bc", "ba")) == dict.fromkeys("abc", "b")
 
 
 def test_a_record_with_an_id_of_each_of_many_systems_is_no_account_for_guests():

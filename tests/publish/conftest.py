@@ -79,8 +79,9 @@ def _drop_crafted_files(home: TrialHome) -> None:
         ("XO14", 1, "", f"{FIRST} 10:00:00", "completed", 1, "4.00", "CNY", "Merged@Example.com")])
     # The shop's records list requesters of the help desk, whose tickets a preset recognises.
     home.drop("people/people.csv", ("customer_id", "valid_from", "desk_id"), [
-        ("X-DESK", "2026-11-10", "4711"), ("X-QUIET", "2026-11-11", "4712"),
-        ("X-APART", "2026-11-12", "4713"), ("X-LATER-LIST", "2026-12-01", "4714")])
+        ("X-DESK", "2026-11-10", "4711"), ("X-SILENT", "2026-11-11", "4716"),
+        ("X-APART", "2026-11-12", "4713"), ("X-LATER-LIST", "2026-12-01", "4714"),
+        ("X-SOON", "soon", "4715")])
     home.drop("tickets.csv", ("id", "created_at", "updated_at", "status", "requester_id",
                               "subject", "via_channel", "type"), [
         ("T-1", f"{FIRST} 10:00:00", f"{FIRST} 10:00:00", "open", "4711", "?", "web", "problem"),

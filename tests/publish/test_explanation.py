@@ -176,13 +176,17 @@ def test_tickets_of_a_listed_requester_are_the_customers(home):
 
 
 def test_a_listed_id_that_nothing_else_names_leads_to_its_customer(home):
-    lines = said(home, "4712")
-    assert "- ids in the exports: X-QUIET, zendesk:4712" in lines
-    assert lines[1:] == said(home, "X-QUIET")[1:]
-    assert any(line.startswith("- linked to zendesk:4712, token") for line in lines)
+    """It is no key, though its token is the smaller one; nor is a requester with tickets."""
+    for customer, listed in (("X-SILENT", "4716"), ("X-DESK", "4711")):
+        assert identity_token(SAMPLE_SECRET, "zendesk", listed) < key_of(customer)
+        assert f"Customer {key_of(customer)}, as of {LAST}" in said(home, listed)
+    lines = said(home, "4716")
+    assert "- ids in the exports: X-SILENT, zendesk:4716" in lines
+    assert lines[1:] == said(home, "X-SILENT")[1:]
+    assert any(line.startswith("- linked to zendesk:4716, token") for line in lines)
     assert home.query("select id_space, source_customer_id from crm.customer_ids "
                       "where id_space = 'zendesk' order by 2") == [
-        {"id_space": "zendesk", "source_customer_id": number} for number in ("4711", "4712")]
+        {"id_space": "zendesk", "source_customer_id": number} for number in ("4711", "4716")]
 
 
 def test_a_listed_id_that_a_rule_keeps_apart_is_told_with_the_rule(home):
@@ -253,6 +257,7 @@ def test_what_a_merge_changed_is_told(home):
     ("X-LATER", ("the first on 2026-11-22", "crm-value run --date 2026-11-22")),
     ("X-GONE", ("Its 1 loaded rows were all replaced",)),
     ("X-CAMPAIGN", ("Only campaign exports name it",)),
+    ("zendesk:4715", ("rejected rows only (1)", "row 5: not_a_date in column valid_from")),
     ("zendesk:4714", ("Only customer records list it (1 rows)", "none of those that hold on")),
     ("X-SHARED", ("Its orders XO15 are held", "their lines name other customers too")),
     ("XO10", ("order number (source orders, 2026-11-22)", "It is dated after 2026-11-20: it counts "
