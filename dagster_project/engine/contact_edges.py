@@ -211,8 +211,10 @@ def _own_identities(table: _Statements, contact: _Contact) -> str:
 
 
 def _rows_of_listed(table: _Statements) -> str:
+    # A customer record makes somebody known before its date, too.
+    dated = "true" if _LISTED in table.contacts else f"{table.stated_date} <= $1"
     return (f"select identity_id as contact_identity_id from {table.table} where {_KNOWN} "
-            f"and identity_id in (select contact_identity_id from listed)")
+            f"and {dated} and identity_id in (select contact_identity_id from listed)")
 
 
 def _contacts_of(table: _Statements, contact: _Contact) -> str:

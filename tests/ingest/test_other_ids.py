@@ -83,8 +83,8 @@ def test_an_id_joins_where_rows_or_other_records_name_it(shop):
     desk, card = edge("c1", "desk", "4711", "2026-11-05"), edge("c2", "till", "T-1", "2026-11-06")
     other = edge("c3", "till", "T-1", "2026-11-07")
     assert edges(shop) == {desk, card, other}
-    assert edges(shop, date(2026, 11, 6)) == {desk}, "one record alone joins nobody"
-    assert edges(shop, date(2026, 11, 4)) == set()
+    assert edges(shop, date(2026, 11, 9)) == {card, other}, "the ticket is of the 10th"
+    assert edges(shop, date(2026, 11, 6)) == set(), "one record alone joins nobody"
     assert edges(shop, named=frozenset([token("desk", "4712")])) == {
         desk, card, other, edge("c4", "desk", "4712", "2026-11-08")}
     assert edges(shop, maximum=0) >= {edge("c4", "till", "T-2", "2026-11-08")}
