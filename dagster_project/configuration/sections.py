@@ -129,15 +129,17 @@ class Exclude(Section):
 
 
 class Identities(Section):
-    """What keeps ids apart that share an e-mail address or a telephone number.
+    """What keeps ids apart that share an e-mail address or a telephone number, or list each other.
 
     Attributes:
         maximum_customers_per_contact: a contact of more customers joins nobody, and so does an
-            id with more contacts of one kind.
+            id that more records list, or one with more contacts of one kind, or more listed ids of
+            one id space.
         source_priority: sources whose ids become customer keys before those of others.
-        never_merge: pairs of customer ids, or of tokens.
-        ignored_contacts: tokens of contacts that join nobody; what is known by them alone is
-            left out.
+        never_merge: pairs of customer ids, with their id space before a colon where that matters,
+            or of tokens.
+        ignored_contacts: tokens of contacts, or of listed ids, that join nobody; what is known by
+            them alone is left out.
     """
 
     maximum_customers_per_contact: Annotated[int, Field(ge=1, le=1_000_000)] = 5

@@ -2,7 +2,8 @@
 
 Pure: frames in, frames out. Keys are text here; the engine stores them as tokens. Accounts,
 e-mail addresses and telephone numbers are nodes alike: an address is a person where orders name
-nothing else, and the joint between two accounts that both state it.
+nothing else, and the joint between two accounts that both state it. An account that a customer
+record lists beside its own is stated as an address is, and always somebody.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from scipy.sparse.csgraph import connected_components, dijkstra
 
 # The better kinds of ids come first: a customer's key is of the best kind it has.
 KINDS = ("account", "email", "phone")
-KIND_OF_CONTACT = {"same_email": "email", "same_phone": "phone"}
+KIND_OF_CONTACT = {"same_email": "email", "same_phone": "phone", "same_customer_record": "account"}
 SHARED, IGNORED, KEPT_APART = "shared_contact", "ignored_contact", "never_merge"
 
-EDGE_COLUMNS = ("identity_id", "identity_kind", "contact_identity_id", "contact_is_identity",
-                "edge_date", "source", "reason")
+EDGE_COLUMNS = ("identity_id", "identity_kind", "contact_identity_id", "contact_space",
+                "contact_is_identity", "edge_date", "source", "reason")
 CUT_COLUMNS = (*EDGE_COLUMNS, "cut_by")
 NOT_MERGED_COLUMNS = ("identity_id", "identity_kind", "neighbours_kind", "neighbours_n")
 
@@ -34,7 +35,8 @@ class MergeRules:
     """What keeps identities apart that edges would join. All ids are tokens.
 
     Attributes:
-        maximum_customers_per_contact: an identity with more neighbours of one kind joins nobody.
+        maximum_customers_per_contact: an identity with more neighbours of one kind joins nobody;
+            the ids that it lists are counted by their id spaces.
         ignored: identities that join nobody.
         never_merge: pairs of persons; each person is the tokens that its id may stand for.
         source_priority: sources whose accounts are keys before those of others, best first.
@@ -45,6 +47,11 @@ class MergeRules:
     never_merge: tuple[tuple[frozenset[str], frozenset[str]], ...] = ()
     source_priority: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> frozenset[str]:
+        """The tokens that rules name."""
+        return self.ignored.union(*(one | other for one, other in self.never_merge))
+
 
 @dataclass(frozen=True)
 class Merges:
@@ -52,8 +59,9 @@ class Merges:
 
     Attributes:
         edges: the edges with `cut_by`: the rule that keeps one from joining, or None.
-        customer_map: identity_id, customer_key of every identity that is joined to another,
-            sorted. Contacts that are nobody by themselves are joints only.
+        customer_map: identity_id, customer_key of every identity that is joined to another, and
+            of listed ids that a rule keeps from joining, which are their own; sorted. Contacts
+            that are nobody by themselves are joints only.
         not_merged: identities with too many neighbours of one kind: identity_id, identity_kind,
             neighbours_kind (of what there are too many), neighbours_n.
     """
@@ -82,8 +90,9 @@ def merge_identities(edges: pd.DataFrame, rules: MergeRules) -> Merges:
         edges: EDGE_COLUMNS, ids as text, dated to D. Order and repetition do not matter.
 
     Returns:
-        The merges. A key is an identity of the customer: an account before an e-mail address
-        before a telephone number, of accounts the best source's, then the smallest.
+        The merges. A key is an identity of the customer that rows belong to: an account before
+        an e-mail address before a telephone number, of accounts the best source's, then one that
+        no record lists, then the smallest.
     """
     edges = edges[list(EDGE_COLUMNS)].drop_duplicates().sort_values(
         list(EDGE_COLUMNS), ignore_index=True)
@@ -92,28 +101,19 @@ def merge_identities(edges: pd.DataFrame, rules: MergeRules) -> Merges:
                         edges["contact_identity_id"].to_numpy(str)]), return_inverse=True)
     people, contacts = ends[: len(edges)], ends[len(edges):]
     kinds = _kinds(edges, people, contacts, len(nodes))
-    crowded = _crowded(people, contacts, kinds, rules.maximum_customers_per_contact)
+    crowded = _crowded(people, contacts, edges["contact_space"].to_numpy(str), kinds,
+                       rules.maximum_customers_per_contact)
     ignored = np.isin(nodes, np.array(sorted(rules.ignored), dtype=str))
     shared = np.isin(np.arange(len(nodes)), crowded["node"].to_numpy())
     cut_by = np.full(len(edges), None, dtype=object)
     cut_by[shared[people] | shared[contacts]] = SHARED
     cut_by[ignored[people] | ignored[contacts]] = IGNORED
     _keep_apart(nodes, people, contacts, cut_by, rules.never_merge)
-    whole = pd.isna(cut_by)
-    components = _components(people[whole], contacts[whole], len(nodes))
-    order = _preference(edges, people, kinds, nodes, rules.source_priority)
-    is_person = np.zeros(len(nodes), dtype=bool)
-    is_person[people] = True
-    is_person[contacts[edges["contact_is_identity"].to_numpy(bool)]] = True
-    mapped = pd.DataFrame({"identity_id": nodes, "component": components}).iloc[
-        order[is_person[order]]]
-    keys = mapped.groupby("component")["identity_id"].agg(["first", "size"])
-    mapped = mapped.join(keys, on="component").query("size > 1").sort_values("identity_id")
     crowded = crowded[~ignored[crowded["node"]]]
     return Merges(
         edges.assign(cut_by=cut_by),
-        mapped.rename(columns={"first": "customer_key"})[
-            ["identity_id", "customer_key"]].reset_index(drop=True),
+        _customer_map(edges, people, contacts, nodes, kinds, pd.isna(cut_by),
+                      rules.source_priority),
         pd.DataFrame({
             "identity_id": nodes[crowded["node"]],
             "identity_kind": np.array(KINDS)[kinds[crowded["node"]]],
@@ -133,13 +133,23 @@ def _kinds(edges: pd.DataFrame, people: np.ndarray, contacts: np.ndarray,
     return kinds
 
 
-def _crowded(people: np.ndarray, contacts: np.ndarray, kinds: np.ndarray,
+def _crowded(people: np.ndarray, contacts: np.ndarray, spaces: np.ndarray, kinds: np.ndarray,
              maximum: int) -> pd.DataFrame:
-    """Nodes with more than so many neighbours of one kind: node, kind, n."""
-    both = pd.DataFrame({"node": np.concatenate([people, contacts]),
-                         "neighbour": np.concatenate([contacts, people])}).drop_duplicates()
-    counts = both.assign(kind=kinds[both["neighbour"]]).groupby(["node", "kind"]).size()
-    return counts[counts > maximum].rename("n").reset_index()
+    """Nodes with more than so many neighbours of one kind: node, kind, n.
+
+    Accounts that a node lists are counted by their id spaces, since a record has one of each of
+    many systems; n is that of the fullest. Whoever lists the node is counted together.
+    """
+    neighbours = np.concatenate([contacts, people])
+    listed = np.concatenate([spaces, np.full(len(people), "")])
+    both = pd.DataFrame({
+        "node": np.concatenate([people, contacts]), "neighbour": neighbours,
+        "kind": kinds[neighbours],
+        "space": np.where(kinds[neighbours] == KINDS.index("account"), listed, ""),
+    }).drop_duplicates()
+    counts = both.groupby(["node", "kind", "space"]).size()
+    return counts[counts > maximum].rename("n").reset_index().groupby(
+        ["node", "kind"], as_index=False)["n"].max()
 
 
 def _graph(starts: np.ndarray, ends: np.ndarray, size: int) -> csr_array:
@@ -187,14 +197,41 @@ def _shortest_chains(starts: np.ndarray, ends: np.ndarray, components: np.ndarra
         yield from own[on_chain]
 
 
-def _preference(edges: pd.DataFrame, people: np.ndarray, kinds: np.ndarray, nodes: np.ndarray,
-                priority: Sequence[str]) -> np.ndarray:
-    """Positions of the nodes, the best keys first."""
+def _customer_map(edges: pd.DataFrame, people: np.ndarray, contacts: np.ndarray,
+                  nodes: np.ndarray, kinds: np.ndarray, whole: np.ndarray,
+                  priority: Sequence[str]) -> pd.DataFrame:
+    """See `Merges`; `whole` says which edges join."""
+    components = _components(people[whole], contacts[whole], len(nodes))
+    lists = (edges["reason"].map(KIND_OF_CONTACT) == "account").to_numpy(bool)
+    has_rows = _marked(nodes, people, contacts[edges["contact_is_identity"].to_numpy(bool)])
+    is_listed = _marked(nodes, contacts[lists])
+    # The best keys first. An id without rows is none, or keys would move when its first row comes.
+    order = np.lexsort((nodes, _marked(nodes, contacts[lists & whole]),
+                        _ranks(edges, people, len(nodes), priority), kinds, ~has_rows))
+    mapped = pd.DataFrame({"identity_id": nodes, "component": components}).iloc[
+        order[(has_rows | is_listed)[order]]]
+    keys = mapped.groupby("component")["identity_id"].agg(["first", "size"])
+    mapped = mapped.join(keys, on="component").rename(columns={"first": "customer_key"})
+    mapped = mapped[(mapped["size"] > 1) | is_listed[mapped.index]].sort_values("identity_id")
+    return mapped[["identity_id", "customer_key"]].reset_index(drop=True)
+
+
+def _marked(nodes: np.ndarray, *positions: np.ndarray) -> np.ndarray:
+    """Whether each node is at one of the positions."""
+    marks = np.zeros(len(nodes), dtype=bool)
+    for some in positions:
+        marks[some] = True
+    return marks
+
+
+def _ranks(edges: pd.DataFrame, people: np.ndarray, size: int,
+           priority: Sequence[str]) -> np.ndarray:
+    """Place in `priority` of the best source in which each node states something."""
     places = {source: place for place, source in enumerate(priority)}
-    ranks = np.full(len(nodes), len(priority))
+    ranks = np.full(size, len(priority))
     np.minimum.at(ranks, people, edges["source"].map(places).fillna(len(priority))
                   .to_numpy(np.int64))
-    return np.lexsort((nodes, ranks, kinds))
+    return ranks
 
 
 def key_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:

@@ -34,7 +34,7 @@ def merges_of(engine: Readable, configuration: Configuration, tokens: Tokens, as
     rules = merge_rules(configuration.identities, tokens)
     return merge_identities(
         read_edges(engine, as_of_date, known_load_seq, configuration.business.time_zone,
-                   rules.maximum_customers_per_contact), rules)
+                   rules.maximum_customers_per_contact, rules.named), rules)
 
 
 class Tokens:
@@ -43,16 +43,20 @@ class Tokens:
     def __init__(self, secret: bytes, sources: Sources) -> None:
         self._secret = secret
         self._sources = sources.sources
+        self.spaces = sources.id_spaces
 
-    @property
-    def spaces(self) -> tuple[str, ...]:
-        """The id spaces of customer ids."""
-        return tuple(sorted({source.id_space for source in self._sources}))
+    def readings(self, text: str) -> Iterator[tuple[str, str]]:
+        """(id space, id) that a text may mean: in every space, or in the one before its colon."""
+        for space in self.spaces:
+            yield space, text
+        space, colon, value = text.partition(":")
+        if colon and value and space in self.spaces:
+            yield space, value
 
     def of_id(self, text: str) -> frozenset[str]:
-        """Tokens of a customer id in every id space; a token stands for itself."""
+        """Tokens of a customer id, `zendesk:123` where its space is known; one is itself."""
         return frozenset((*self._as_token(text), *(
-            identity_token(self._secret, space, text) for space in self.spaces)))
+            identity_token(self._secret, space, value) for space, value in self.readings(text))))
 
     def of_contact(self, text: str) -> frozenset[str]:
         """Tokens of an e-mail address or telephone number, as the sources read it."""

@@ -29,8 +29,9 @@ NIGHT_INPUTS = Table(
 
 CUSTOMER_MAP = Table(
     "customer_map",
-    "One identity that an edge known on D joins to others; identities without an edge are absent "
-    "and are their own customer.",
+    "One identity that an edge known on D joins to others, or a listed id that a rule keeps from "
+    "it, which stands alone under its own key; identities without an edge are absent and are "
+    "their own customer.",
     (
         Column("identity_id", "UUID", "Token of an id, an e-mail address or a phone number.", True),
         Column("customer_key", "UUID", "Representative identity of the person or company.", True),
@@ -55,11 +56,13 @@ IDENTITY_EDGES = Table(
     (
         Column("identity_id", "UUID", "Token of the identity of the row.", True),
         Column("identity_kind", "VARCHAR", "account, email or phone.", True),
-        Column("contact_identity_id", "UUID", "Token of the e-mail address or phone.", True),
+        Column("contact_identity_id", "UUID", "Token of the e-mail address, the phone, or the id "
+                                              "that a customer record lists.", True),
+        Column("contact_space", "VARCHAR", "Its id space; email, phone.", True),
         Column("contact_is_identity", "BOOLEAN", "Rows belong to the contact itself.", True),
         Column("edge_date", "DATE", "Business date of the first record that shows it.", True),
         Column("source", "VARCHAR", "Configured source.", True),
-        Column("reason", "VARCHAR", "same_email or same_phone.", True),
+        Column("reason", "VARCHAR", "same_email, same_phone or same_customer_record.", True),
         Column("cut_by", "VARCHAR", "Rule that keeps the edge from joining: shared_contact, "
                                     "ignored_contact or never_merge; NULL: it joins."),
     ),

@@ -74,7 +74,7 @@ def try_landing(home: Home, night: date, tell: Callable[[str, float | None], Non
         due = due_tonight(home, stores, night, engine.last_load_seq(), _published_dates(home))
         missed, remarked = (missed_words([one for one in due if one.severity == severity])
                             for severity in ("error", "warning"))
-        files += tuple(remarked)
+        files += (*remarked, *home.sources.other_id_remarks())
         if engine.last_load_seq() == 0:
             return Trial(files, refused_n=refused_n, stops=tuple(missed))
         rejected, stops = _rejected(home, engine)

@@ -1,17 +1,20 @@
-"""Which identities state which contacts, as raw knows it: one query, its parameters, its frame.
+"""Which identities state which others, as raw knows it: one query, its parameters, its frame.
 
 Every row that names an identity beside an e-mail address or a telephone number says that both
-are one person's. What follows from that is decided in `customers/identities.py`.
+are one person's; so does a customer record that lists the ids of other systems. What follows from
+that is decided in `customers/identities.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
 import pandas as pd
+
+from dagster_project.ingest.tables import LISTED_IDS
 
 
 class Readable(Protocol):
@@ -22,6 +25,30 @@ class Readable(Protocol):
 
 
 @dataclass(frozen=True)
+class _Contact:
+    """What a row may state beside its identity.
+
+    Attributes:
+        reason: why the two are one person's.
+        column: with the token; of ids that are listed, with all of them.
+        space: id space of the token; None: the column lists ids, each with its own.
+    """
+
+    reason: str
+    column: str
+    space: str | None
+
+    def stated_in(self, relation: str) -> str:
+        """SQL: the rows of a relation, with contact_identity_id and contact_space of each."""
+        if self.space is not None:
+            return (f"(select *, {self.column} as contact_identity_id, "
+                    f"'{self.space}' as contact_space from {relation})")
+        return (f"(select *, listed.identity_id as contact_identity_id, "
+                f"listed.id_space as contact_space "
+                f"from (select *, unnest({self.column}) as listed from {relation}))")
+
+
+@dataclass(frozen=True)
 class _Statements:
     """A raw table whose rows state contacts.
 
@@ -29,70 +56,98 @@ class _Statements:
         document: what a newer version replaces as a whole.
         row: what tells rows of one document apart.
         stated_date: SQL of the business date from which a row says so; `$3` is the time zone.
+        contacts: what its rows may state.
+        relation: SQL of its rows; None: the table.
     """
 
     table: str
     document: tuple[str, ...]
     row: tuple[str, ...]
     stated_date: str
+    contacts: tuple[_Contact, ...]
+    relation: str | None = None
+
+    @property
+    def rows(self) -> str:
+        """SQL of its rows, by its own name."""
+        return f"{self.relation} as {self.table}" if self.relation else self.table
 
 
 def _business_date(time: str) -> str:
     return f"cast(timezone($3, timezone('UTC', {time})) as date)"
 
 
+SAME_RECORD = "same_customer_record"
+_EMAIL = _Contact("same_email", "email_identity_id", "email")
+_PHONE = _Contact("same_phone", "phone_identity_id", "phone")
+_LISTED = _Contact(SAME_RECORD, "other_ids", None)
+# Customer records, also of a store that no run has opened since their lists were read.
+CUSTOMER_RECORDS = (f"(select * from raw_customers union all by name "
+                    f"select cast(null as {LISTED_IDS}) as {_LISTED.column} where false)")
+
 _STATEMENTS = (
     # A record without a date has always been known.
     _Statements("raw_customers", ("source", "identity_id", "valid_from"), (),
-                "coalesce(valid_from, date '1900-01-01')"),
+                "coalesce(valid_from, date '1900-01-01')", (_EMAIL, _PHONE, _LISTED),
+                CUSTOMER_RECORDS),
     _Statements("raw_order_lines", ("source", "order_id"), ("line_key",),
-                _business_date("ordered_at")),
+                _business_date("ordered_at"), (_EMAIL, _PHONE)),
     _Statements("raw_interactions", ("source", "interaction_id"), (),
-                _business_date("occurred_at")),
+                _business_date("occurred_at"), (_EMAIL, _PHONE)),
     _Statements("raw_survey_answers", ("source", "response_id", "instrument"), (),
-                _business_date("responded_at")),
+                _business_date("responded_at"), (_EMAIL, _PHONE)),
 )
-_CONTACTS = {"same_email": "email_identity_id", "same_phone": "phone_identity_id"}
 
 
 def read_edges(engine: Readable, as_of_date: date, known_load_seq: int, time_zone: str,
-               maximum_contacts: int) -> pd.DataFrame:
+               maximum_contacts: int, named: Collection[str] = ()) -> pd.DataFrame:
     """The statements that may join identities, of rows that are current at K and dated to D.
 
-    Left out are those that join nobody: of a contact that one identity alone states, which is
+    Left out are those that decide nothing: of a contact that one identity alone states, which is
     nobody's own identity.
 
     Args:
         time_zone: zone of business dates.
-        maximum_contacts: identities with more contacts of one kind than this are given with
+        maximum_contacts: identities with more contacts of one id space than this are given with
             all of them.
+        named: tokens of contacts that are given whether they decide something or not.
 
     Returns:
-        identity_id, identity_kind (account, email, phone), contact_identity_id,
-        contact_is_identity (rows belong to the contact itself), edge_date (the earliest), source,
-        reason (same_email, same_phone); tokens as text; sorted.
+        identity_id, identity_kind (account, email, phone), contact_identity_id, contact_space
+        (its id space; email, phone), contact_is_identity (rows belong to the contact itself),
+        edge_date (the earliest), source, reason (same_email, same_phone, same_customer_record);
+        tokens as text; sorted.
     """
     return engine.read_current(
         "raw", edges_query(), edge_parameters(as_of_date, known_load_seq, time_zone,
-                                              maximum_contacts))
+                                              maximum_contacts, named))
 
 
 def edges_query() -> str:
     """The query of `read_edges`; its parameters are those of `edge_parameters`."""
-    every = [(table, column, reason) for table in _STATEMENTS
-             for reason, column in _CONTACTS.items()]
+    every = [(table, contact) for table in _STATEMENTS for contact in table.contacts]
     return f"""
 with
+named as (
+    select unnest(cast($5 as uuid[])) as identity_id
+),
+
 -- Of all versions first, as small aggregates: which rows are current is asked only of documents
 -- where it may matter.
 pairs as (
-    select distinct identity_id, contact_identity_id, reason
+    select distinct identity_id, contact_identity_id, contact_space
     from ({_union(_stated_by_others(*one) for one in every)})
+),
+
+listed as (
+    select distinct contact_identity_id from pairs where contact_space not in ('email', 'phone')
 ),
 
 -- Contacts that are somebody's own identity, by any version.
 persons as (
-    select distinct contact_identity_id from ({_union(_own_identities(*one) for one in every)})
+    select distinct contact_identity_id
+    from ({_union([*(_own_identities(*one) for one in every if one[1].space is not None),
+                   *map(_rows_of_listed, _STATEMENTS)])})
 ),
 
 suspected as (
@@ -102,10 +157,10 @@ suspected as (
 -- current rows of each table, with the contacts they state
 {"".join(_current(table) for table in _STATEMENTS)}
 dated as (
-    select source, identity_id, identity_kind, contact_identity_id, reason,
+    select source, identity_id, identity_kind, contact_identity_id, contact_space, reason,
         min(stated_date) as edge_date
     from ({_union(_contacts_of(*one) for one in every)})
-    group by source, identity_id, identity_kind, contact_identity_id, reason
+    group by source, identity_id, identity_kind, contact_identity_id, contact_space, reason
 ),
 
 joining as (
@@ -116,6 +171,7 @@ select
     cast(dated.identity_id as varchar) as identity_id,
     dated.identity_kind,
     cast(dated.contact_identity_id as varchar) as contact_identity_id,
+    dated.contact_space,
     dated.contact_identity_id in (select contact_identity_id from persons) as contact_is_identity,
     dated.edge_date, dated.source, dated.reason
 from dated
@@ -134,33 +190,45 @@ _KIND = ("case when identity_id = email_identity_id then 'email' "
 
 
 def edge_parameters(as_of_date: date, known_load_seq: int, time_zone: str,
-                    maximum_contacts: int) -> list[object]:
-    """The parameters of `edges_query`."""
-    return [as_of_date, known_load_seq, time_zone, maximum_contacts]
+                    maximum_contacts: int, named: Collection[str] = ()) -> list[object]:
+    """The parameters of `edges_query`; see `read_edges`."""
+    return [as_of_date, known_load_seq, time_zone, maximum_contacts, sorted(named)]
 
 
 _KNOWN = "load_seq <= $2"
 
 
-def _stated_by_others(table: _Statements, column: str, reason: str) -> str:
-    return (f"select identity_id, {column} as contact_identity_id, '{reason}' as reason "
-            f"from {table.table} where {column} <> identity_id and {_KNOWN}")
+def _stated_by_others(table: _Statements, contact: _Contact) -> str:
+    return (f"select identity_id, contact_identity_id, contact_space "
+            f"from {contact.stated_in(table.rows)} "
+            f"where contact_identity_id <> identity_id and {_KNOWN}")
 
 
-def _own_identities(table: _Statements, column: str, _reason: str) -> str:
-    return (f"select {column} as contact_identity_id from {table.table} "
-            f"where {column} = identity_id and {_KNOWN} and {table.stated_date} <= $1")
+def _own_identities(table: _Statements, contact: _Contact) -> str:
+    return (f"select contact_identity_id from {contact.stated_in(table.rows)} "
+            f"where contact_identity_id = identity_id and {_KNOWN} "
+            f"and {table.stated_date} <= $1")
 
 
-def _contacts_of(table: _Statements, column: str, reason: str) -> str:
-    return (f"select source, identity_id, {_KIND} as identity_kind, "
-            f"{column} as contact_identity_id, '{reason}' as reason, stated_date "
-            f"from current_{table.table} where {column} <> identity_id "
-            f"and stated_date <= $1")
+def _rows_of_listed(table: _Statements) -> str:
+    # A customer record makes somebody known before its date, too.
+    dated = "true" if _LISTED in table.contacts else f"{table.stated_date} <= $1"
+    return (f"select identity_id as contact_identity_id from {table.table} where {_KNOWN} "
+            f"and {dated} and identity_id in (select contact_identity_id from listed)")
+
+
+def _contacts_of(table: _Statements, contact: _Contact) -> str:
+    return (f"select source, identity_id, {_KIND} as identity_kind, contact_identity_id, "
+            f"contact_space, '{contact.reason}' as reason, stated_date "
+            f"from {contact.stated_in(f'current_{table.table}')} "
+            f"where contact_identity_id <> identity_id and stated_date <= $1")
 
 
 def _joining(pairs: str) -> str:
-    """Pairs of a contact of several, its own person among them, or of an identity of too many."""
+    """Pairs of a contact that is named or of several, its own person among them.
+
+    And of an identity of too many.
+    """
     return f"""
     select identity_id, contact_identity_id from {pairs}
     where contact_identity_id in (
@@ -172,13 +240,17 @@ def _joining(pairs: str) -> str:
         group by contact_identity_id having count(distinct identity_id) > 1
     )
     union
+    select identity_id, contact_identity_id from {pairs}
+    where contact_identity_id in (select identity_id from named)
+    union
     select {pairs}.identity_id, {pairs}.contact_identity_id from {pairs}
     inner join (
-        select identity_id, reason from {pairs}
-        group by identity_id, reason
+        select identity_id, contact_space from {pairs}
+        group by identity_id, contact_space
         having count(distinct contact_identity_id) > $4
     ) as crowded
-        on {pairs}.identity_id = crowded.identity_id and {pairs}.reason = crowded.reason
+        on {pairs}.identity_id = crowded.identity_id
+        and {pairs}.contact_space = crowded.contact_space
     """
 
 
@@ -190,26 +262,28 @@ def _current(table: _Statements) -> str:
     """
     name, document = table.table, ", ".join(table.document)
     mark = f"hash('{name}', {document})"
+    columns = [contact.column for contact in table.contacts]
+    stated = ", ".join(columns)
+    needed = ", ".join(dict.fromkeys((*table.document, *table.row, *_NEEDED, *columns)))
     return f"""
 concerned_{name} as (
     {_union(
-        f"select {mark} as mark from {name} where {_KNOWN} and {column} <> identity_id "
-        f"and {column} in (select contact_identity_id from suspected)"
-        for column in _CONTACTS.values())}
+        f"select {mark} as mark from {contact.stated_in(table.rows)} "
+        f"where {_KNOWN} and contact_identity_id <> identity_id "
+        f"and contact_identity_id in (select contact_identity_id from suspected)"
+        for contact in table.contacts)}
 ),
 
 rows_{name} as (
-    select {", ".join(dict.fromkeys((*table.document, *table.row, *_NEEDED)))},
-        {mark} as mark, {table.stated_date} as stated_date
-    from {name}
+    select {needed}, {mark} as mark, {table.stated_date} as stated_date
+    from {table.rows}
     where {_KNOWN} and {mark} in (select mark from concerned_{name})
 ),
 
 contested_{name} as (
     select mark
     from (
-        select mark, hash(load_seq, version_at, identity_id, email_identity_id, phone_identity_id,
-                          stated_date) as content
+        select mark, hash(load_seq, version_at, identity_id, {stated}, stated_date) as content
         from rows_{name}
     )
     group by mark
@@ -217,11 +291,11 @@ contested_{name} as (
 ),
 
 current_{name} as (
-    select source, identity_id, email_identity_id, phone_identity_id, stated_date
+    select source, identity_id, {stated}, stated_date
     from rows_{name}
     where mark not in (select mark from contested_{name})
     union all
-    select source, identity_id, email_identity_id, phone_identity_id, stated_date
+    select source, identity_id, {stated}, stated_date
     from (
         select *, row_number() over (
             partition by {", ".join(table.document + table.row)}
@@ -241,5 +315,4 @@ current_{name} as (
 """
 
 
-_NEEDED = ("source", "identity_id", "email_identity_id", "phone_identity_id", "load_seq",
-           "version_at", "row_hash", "row_no")
+_NEEDED = ("source", "identity_id", "load_seq", "version_at", "row_hash", "row_no")

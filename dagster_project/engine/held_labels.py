@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from dagster_project.configuration import Configuration, ConfigurationError, measures_hash
-from dagster_project.engine.stores import literal
+from dagster_project.engine.stores import add_columns, literal
 from dagster_project.engine.table import Table
 from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY
 from dagster_project.scoring.exact import NOT_MEASURED, POINT
@@ -100,16 +100,8 @@ def add_missing_columns(connection: duckdb.DuckDBPyConnection, tables: Sequence[
     Returns:
         Whether history had no held labels.
     """
-    had_none = False
-    for table in tables:
-        present = {name for (name,) in connection.execute(
-            "select column_name from duckdb_columns() where database_name = 'candidate' "
-            "and schema_name = 'main' and table_name = ?", [table.name]).fetchall()}
-        for column in table.columns:
-            if column.name not in present:
-                connection.execute(
-                    f"alter table {table.name} add column {column.name} {column.type}")
-                had_none |= table is CUSTOMER_SCORE_HISTORY and column.name == "tier_held"
+    added = add_columns(connection, "candidate", tables)
+    had_none = (CUSTOMER_SCORE_HISTORY.name, "tier_held") in added
     if had_none:
         _begin_plain(connection)
     return had_none

@@ -25,7 +25,7 @@ from dagster_project.engine.repairs import (
     continue_occurrences,
     write_repaired,
 )
-from dagster_project.engine.stores import identifier, literal, make_tables
+from dagster_project.engine.stores import add_columns, identifier, literal, make_tables
 from dagster_project.engine.table import Column, Table
 from dagster_project.engine.tokens import (
     make_document_identities,
@@ -114,6 +114,7 @@ def prepare_stores(connection: duckdb.DuckDBPyConnection, proof: str) -> None:
                               "where database_name = 'raw'") == 0
     with _transaction(connection):
         make_tables(connection, "raw.main", (*RAW_TABLES, *LEDGER_TABLES, ROW_HASH_KEY))
+        add_columns(connection, "raw", RAW_TABLES)
         if is_new:
             connection.execute("insert into raw.row_hash_key values (?)", [KEY_DIGITS])
     with _transaction(connection):
@@ -429,13 +430,15 @@ def _write_raw(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, load_se
         kept = ", ".join(f"{literal(name)}, loadable.{identifier(name)}"
                          for name in source.attributes)
         values["attributes"] = f"cast(json_object({kept}) as varchar)" if kept else "null"
-    selected = ", ".join(values[column.name] for column in kind.table.columns)
+    # By name: stores of before have columns that came later at their end.
+    names = ", ".join(identifier(name) for name in kind.table.column_names)
+    selected = ", ".join(values[name] for name in kind.table.column_names)
     # Rows of raw have numbers and need no order; kept in order, the blocks that several threads
     # write are left half full, and are written again when the store is closed.
     scratch.execute("set preserve_insertion_order = false")
     try:
         scratch.execute(
-            f"insert into raw.{kind.table.name} select {selected} from loadable {joins}"
+            f"insert into raw.{kind.table.name} ({names}) select {selected} from loadable {joins}"
         )
     finally:
         scratch.execute("set preserve_insertion_order = true")

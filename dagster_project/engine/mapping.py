@@ -287,8 +287,10 @@ def _require_columns(request: LoadRequest, header: _Header, known: Sequence[str]
     given = {*known, *request.source.constants}
     if request.source.currency:
         given.add("currency")
+    # A file that lacks ids of other systems would take back what earlier files said of them.
     missing = [column.name for column in request.kind.columns
-               if column.is_required and column.name not in given]
+               if (column.is_required or column.name in request.source.other_ids)
+               and column.name not in given]
     if request.source.version.rule == "column" and request.source.version.column not in given:
         missing.append(request.source.version.column)
     if missing:
@@ -321,6 +323,8 @@ def _common_rules(header: _Header) -> dict[str, ColumnRule]:
             _require_columns(header.request, header, list(rules))
     for name, value in source.constants.items():
         rules.setdefault(name, ColumnRule(constant=value))
+    for name in source.other_ids:
+        rules.setdefault(name, ColumnRule.model_validate({"from": name}))
     for name in source.attributes:
         if name not in rules and header.position((name,)) is not None:
             rules[name] = ColumnRule.model_validate({"from": name})

@@ -6,7 +6,7 @@ needs the build for itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,8 @@ import duckdb
 from dagster_project.engine.failures import StoreUnreadable, in_words, unreadable
 from dagster_project.engine.table import Table
 
-__all__ = ["Limits", "StoreUnreadable", "Stores", "identifier", "literal", "make_tables"]
+__all__ = ["Limits", "StoreUnreadable", "Stores", "add_columns", "identifier", "literal",
+           "make_tables"]
 
 IN_MEMORY = Path(":memory:")
 # What the engine raises where a file opens and its content is not what was asked for.
@@ -185,3 +186,28 @@ def make_tables(connection: duckdb.DuckDBPyConnection, schema: str,
     """Create those of `tables` that `schema` does not have yet."""
     for table in tables:
         connection.execute(table.ddl(schema))
+
+
+def add_columns(connection: duckdb.DuckDBPyConnection, catalog: str,
+                tables: Iterable[Table]) -> set[tuple[str, str]]:
+    """Add the columns of `tables` that a store of an earlier release does not have yet.
+
+    They are empty in the rows that are there.
+
+    Args:
+        catalog: name under which the store is attached; the tables are in its schema `main`.
+
+    Returns:
+        (table, column) of those that were added.
+    """
+    present = set(connection.execute(
+        "select table_name, column_name from duckdb_columns() "
+        "where database_name = ? and schema_name = 'main'", [catalog]).fetchall())
+    added = set()
+    for table in tables:
+        for column in table.columns:
+            if (table.name, column.name) not in present:
+                connection.execute(f"alter table {catalog}.main.{table.name} "
+                                   f"add column {column.name} {column.type}")
+                added.add((table.name, column.name))
+    return added

@@ -17,9 +17,12 @@ from dagster_project.engine.interface import LoadRequest
 from dagster_project.engine.stores import identifier, literal
 from dagster_project.ingest.canonical import CanonicalColumn
 from dagster_project.ingest.contacts import CONTACT_SPACES, normal_contact
+from dagster_project.ingest.tables import LISTED_IDS
 
 SHA256_BLOCK_BYTES = 64
 BATCH_ROWS = 100_000
+# Column of raw with what a record lists beside its own id.
+OTHER_IDS = "other_ids"
 
 
 def token_pads(secret: bytes) -> tuple[bytes, bytes]:
@@ -80,6 +83,10 @@ def identity_columns(request: LoadRequest) -> tuple[CanonicalColumn, ...]:
     return tuple(column for column in request.kind.columns if column.type == "identity")
 
 
+def _is_contact(column: CanonicalColumn) -> bool:
+    return column.id_space in CONTACT_SPACES
+
+
 def space_of(column: CanonicalColumn, request: LoadRequest) -> str:
     """The id space of a column: its own, else that of the source."""
     return column.id_space or request.source.id_space
@@ -88,7 +95,7 @@ def space_of(column: CanonicalColumn, request: LoadRequest) -> str:
 def _add_normal_forms(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                       column: CanonicalColumn, space: str) -> None:
     """`normal`: the distinct writings of one column, in batches."""
-    source, is_contact = request.source, column.id_space is not None
+    source, is_contact = request.source, _is_contact(column)
     # Read through a cursor of its own: an insert would end the result that is being read.
     reader = scratch.cursor().sql(
         "select text from scratch.file.written where column_name = ?", params=[column.name],
@@ -108,13 +115,13 @@ def _add_normal_forms(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
 
 def write_identities(scratch: duckdb.DuckDBPyConnection, request: LoadRequest) -> None:
     """Ids that the vault does not know yet, in clear, with whether they may leave it."""
-    always = "true" if request.source.customer_ids_are_personal else "false"
-    contacts = ", ".join(literal(space) for space in CONTACT_SPACES)
+    personal = ", ".join(literal(space) for space in (
+        *CONTACT_SPACES, *request.source.personal_id_spaces))
     scratch.execute(
         f"""
         insert into vault.identities
         select distinct identity_id, id_space, clear_value,
-            id_space in ({contacts}) or {always} or contains(clear_value, '@')
+            id_space in ({personal}) or contains(clear_value, '@')
             or regexp_full_match(clear_value, '\\+[0-9]{{8,15}}|(\\+?86)?1[3-9][0-9]{{9}}')
         from tokens
         where identity_id not in (
@@ -196,9 +203,12 @@ def _token_joins(request: LoadRequest) -> tuple[str, dict[str, str]]:
 
 def _raw_columns(request: LoadRequest, tokens: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     contacts = {column.name: tokens[column.name] for column in identity_columns(request)
-                if column.id_space is not None}
+                if _is_contact(column)}
+    if OTHER_IDS in request.kind.table.column_names:
+        yield OTHER_IDS, _other_ids(request, tokens)
     for column in identity_columns(request):
-        assert column.raw_name is not None
+        if column.raw_name is None:
+            continue
         own = tokens[column.name]
         if column.name in contacts:
             # The id is the contact where the source numbers its customers so.
@@ -208,6 +218,17 @@ def _raw_columns(request: LoadRequest, tokens: Mapping[str, str]) -> Iterator[tu
             yield column.raw_name, f"coalesce({', '.join((own, *contacts.values()))})"
         else:
             yield column.raw_name, own
+
+
+def _other_ids(request: LoadRequest, tokens: Mapping[str, str]) -> str:
+    """SQL for the ids of other systems that a row lists; NULL where it lists none."""
+    listed = ", ".join(
+        f"{{'id_space': {literal(space)}, 'identity_id': {tokens[name]}}}"
+        for name, space in sorted(request.source.other_ids.items()))
+    if not listed:
+        return "null"
+    return (f"nullif(list_filter([{listed}], lambda one: one.identity_id is not null), "
+            f"cast([] as {LISTED_IDS}))")
 
 
 def _one(scratch: duckdb.DuckDBPyConnection, query: str) -> int:

@@ -6,7 +6,8 @@ which files there are, and how they are versioned, in `sources.py`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dagster_project.engine.table import Table
@@ -84,6 +85,16 @@ class ExportKind:
     def column_names(self) -> tuple[str, ...]:
         """All canonical column names, in order."""
         return tuple(column.name for column in self.columns)
+
+    def with_other_ids(self, other_ids: Mapping[str, str]) -> ExportKind:
+        """The kind with further columns of ids.
+
+        Args:
+            other_ids: column -> id space; rows are hashed alike in whatever order they stand here.
+        """
+        further = tuple(CanonicalColumn(name, "identity", id_space=space)
+                        for name, space in sorted(other_ids.items()))
+        return replace(self, columns=self.columns + further)
 
 
 C = CanonicalColumn

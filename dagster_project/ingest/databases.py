@@ -38,7 +38,6 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
 from dagster_project.engine.interface import Engine, LoadRequest, ReadCursor
-from dagster_project.ingest.canonical import KINDS
 from dagster_project.ingest.landing import FileRefused
 from dagster_project.ingest.origins import Database
 from dagster_project.ingest.sources import Source
@@ -136,7 +135,7 @@ def chunk_requests(source: Source, url_of: UrlOf, reached: str | None, folder: P
     with closing(read) as chunks:
         for chunk in chunks:
             yield LoadRequest(
-                path=chunk.path, name=chunk.name, source=source, kind=KINDS[source.kind],
+                path=chunk.path, name=chunk.name, source=source, kind=source.export_kind,
                 content_hash=chunk.content_hash, file_version_at=None,
                 run_id=run_id, loaded_at=now,
                 cursor=ReadCursor(query_hash(source.database), chunk.reached, chunk.is_advance),

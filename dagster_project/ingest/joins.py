@@ -17,7 +17,6 @@ from datetime import datetime
 from pathlib import Path
 
 from dagster_project.engine.interface import Join, JoinedFile, LoadRequest
-from dagster_project.ingest.canonical import KINDS
 from dagster_project.ingest.landing import FileRefused, LandingFile, file_version, find_files
 from dagster_project.ingest.sources import Source
 
@@ -104,7 +103,7 @@ def _request(source: Source, files: Sequence[tuple[str, LandingFile]], query: st
     return LoadRequest(
         path=files[0][1].path,
         name=f"query:{source.name}" + (f"/{version:%Y-%m-%d}" if version else ""),
-        source=source, kind=KINDS[source.kind],
+        source=source, kind=source.export_kind,
         content_hash=hashlib.sha256(content.encode()).hexdigest(), file_version_at=version,
         run_id=run_id, loaded_at=now, join=Join(query, source.query or "", joined),
     )

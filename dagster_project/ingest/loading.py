@@ -15,7 +15,6 @@ from itertools import chain
 from pathlib import Path
 
 from dagster_project.engine.interface import Engine, LoadRequest, LoadResult
-from dagster_project.ingest.canonical import KINDS
 from dagster_project.ingest.databases import UrlOf
 from dagster_project.ingest.landing import (
     FileRefused,
@@ -253,7 +252,7 @@ def _requests(files: Sequence[LandingFile], memory: HashMemory, report: IngestRe
         try:
             requests.append(LoadRequest(
                 path=file.path, name=file.name, source=file.source,
-                kind=KINDS[file.source.kind],
+                kind=file.source.export_kind,
                 content_hash=memory.hash_of(file), file_version_at=file_version(file),
                 run_id=run_id, loaded_at=now,
             ))

@@ -39,16 +39,21 @@ from pydantic import (
 )
 
 from dagster_project.ingest.canonical import KINDS, ExportKind
-from dagster_project.ingest.contacts import EmailRules, PhoneRegion
+from dagster_project.ingest.contacts import CONTACT_SPACES, EmailRules, PhoneRegion
 from dagster_project.ingest.reading_rules import ReadRules
 from dagster_project.yaml_file import Fault, unknown
 
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,62}$"
+DEFAULT_ID_SPACE = "customer"
 # 2026-11-20, 20261120 or 2026-11; digits on either side would make it another number.
 DATE_IN_NAME = r"(?<!\d)(?P<year>\d{4})-?(?P<month>\d{2})(?:-?(?P<day>\d{2}))?(?!\d)"
 EPOCHS = {"epoch_seconds": 1, "epoch_milliseconds": 1000, "epoch_microseconds": 1_000_000}
 FILE_COLUMNS = ("@file_name", "@file_row_no")
 LINE_NUMBER = "{n}"
+# Names of columns that reading makes itself.
+_OWN_NAMES = re.compile(
+    r"row_no|file_row_no|version_at|row_hash|fault_no|row_text|row_key|row_as_written|is_sound|"
+    r"is_padded|is_repeat_in_file|occurrence|reason|column_name|at_fault|[tuvw]_.*")
 # Of strptime: what both Python and the engine read alike.
 _DIRECTIVES = set("aAbBdfHIjmMpSyYzZ%-")
 
@@ -433,21 +438,25 @@ class Declaration(Mapping):
         version: how a newer version of the same record is known.
         currency: currency of orders that state none.
         id_space: sources with equal id spaces mean the same customer by the same id.
-        customer_ids_are_personal: the ids are e-mail addresses or phone numbers; never published.
+        customer_ids_are_personal: the ids of this id space are e-mail addresses or phone numbers,
+            and those of `other_ids` are no better; never published, whichever source names them.
         overlap: for rows without an id: `same` row in two files is one fact, or `distinct` two.
         constants: short for columns with a constant.
         attributes: further columns of a customer export to keep; must not be personal.
+        other_ids: columns of a customer export with the ids that other systems have for the same
+            customer -> the id space of each, that of the sources which use these ids.
         phone_region: country of telephone numbers that state none.
         emails: writings of addresses that are one mailbox.
     """
 
     version: Version = Version()
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
-    id_space: str = Field(default="customer", pattern=NAME_PATTERN)
+    id_space: str = Field(default=DEFAULT_ID_SPACE, pattern=NAME_PATTERN)
     customer_ids_are_personal: bool = False
     overlap: Literal["same", "distinct"] = "same"
     constants: dict[str, str] = {}
     attributes: tuple[Annotated[str, Field(pattern=NAME_PATTERN)], ...] = ()
+    other_ids: dict[str, str] = {}
     phone_region: PhoneRegion = None
     emails: EmailRules = EmailRules()
 
@@ -464,6 +473,7 @@ def normal(name: str) -> str:
 
 def declaration_faults(kind: ExportKind, declared: Declaration) -> Iterator[Fault]:
     """What is wrong with a mapping by itself, before any file: (keys below it, words)."""
+    base, kind = kind, kind.with_other_ids(declared.other_ids)
     allowed = kind.column_names + declared.attributes
     for key, names in (("columns", declared.columns), ("constants", declared.constants)):
         for name in names:
@@ -480,6 +490,7 @@ def declaration_faults(kind: ExportKind, declared: Declaration) -> Iterator[Faul
             if name in declared.columns:
                 yield ("columns", name), "is said by answers; take it out of one of the two"
     yield from _kind_faults(kind, declared)
+    yield from _other_id_faults(base, declared)
     if declared.columns:
         yield from _unmapped_faults(kind, declared)
 
@@ -494,6 +505,32 @@ def _kind_faults(kind: ExportKind, declared: Declaration) -> Iterator[Fault]:
         yield ("currency",), f"{kind.name} have no column currency"
     if declared.version.rule == "column" and declared.version.column not in kind.column_names:
         yield ("version",), f"{kind.name} have no column {declared.version.column}"
+
+
+def _other_id_faults(kind: ExportKind, declared: Declaration) -> Iterator[Fault]:
+    """Columns that cannot be ids of other systems, and spaces that these cannot be of."""
+    if declared.other_ids and kind.name != "customers":
+        yield ("other_ids",), "belong to kind customers only"
+        return
+    for name, space in declared.other_ids.items():
+        where = ("other_ids", name)
+        if not re.fullmatch(NAME_PATTERN, name) or _OWN_NAMES.fullmatch(name):
+            yield where, (f"{name!r} can be no column's name here; write one of small letters, "
+                          f"digits and _, for example {space}_id, and under columns: from which "
+                          f"column of the file it comes")
+        elif name in kind.column_names:
+            yield where, (f"is a column of {kind.name} with a meaning of its own; give the id "
+                          f"another name, for example {space}_id, and say under columns: from "
+                          f"which column of the file it comes")
+        elif name in declared.attributes:
+            yield where, "is also in attributes; take it out of one of the two"
+        if space in CONTACT_SPACES:
+            yield where, (f"{space} is no id space of ids: what stands in column {space} joins "
+                          f"customers already; say under columns: from which column of the file "
+                          f"{space} comes")
+        elif not re.fullmatch(NAME_PATTERN, space):
+            yield where, (f"{space!r} is no id space; write small letters, digits and _, as the "
+                          f"id_space of the sources that use these ids")
 
 
 def _order_id_faults(declared: Declaration) -> Iterator[Fault]:

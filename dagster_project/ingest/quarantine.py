@@ -346,7 +346,7 @@ def take_back(engine: Engine, stores: Stores, sources: Sources, path: Path, *,
         if source is None:
             raise QuarantineError(f"{path}: source {name} of load {load_seq} is not in "
                                   f"sources.yaml any more; put it back to repair its rows")
-        _require_columns(path, rows, KINDS[source.kind].column_names + source.attributes)
+        _require_columns(path, rows, source.export_kind.column_names + source.attributes)
         by_name[name] = source
     taken = []
     for load_seq, rows in sorted(by_load.items()):
@@ -393,7 +393,7 @@ def _take_back_of_load(engine: Engine, stores: Stores, load: Any, load_seq: int,
 def _request(folder: Path, load: Any, load_seq: int, source: Source, rows: Sequence[_Row],
              now: datetime) -> LoadRequest:
     """The delivery of some repaired rows, in the version of the load that rejected them."""
-    kind = KINDS[source.kind]
+    kind = source.export_kind
     columns = kind.column_names + source.attributes
     path = folder / f"{uuid.uuid4().hex}.parquet"
     content = write_rows(path, columns,

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dagster_project.ingest.canonical import KINDS
 from dagster_project.ingest.landing import FileRefused
 from dagster_project.ingest.mapping import known_zone, normal
 from dagster_project.ingest.presets import Preset
@@ -130,8 +129,9 @@ def _lacking(look: Look, source: Source) -> list[str]:
     given = {normal(name) for name in look.columns} | set(source.constants)
     if source.currency:
         given.add("currency")
-    missing = [column.name for column in KINDS[source.kind].columns
-               if column.is_required and column.name not in given]
+    missing = [column.name for column in source.export_kind.columns
+               if (column.is_required or column.name in source.other_ids)
+               and column.name not in given]
     if source.version.rule == "column" and source.version.column not in given:
         missing.append(source.version.column)
     return missing
@@ -248,7 +248,7 @@ def _nothing_fits(name: str, seen: Look, looks: Sequence[Look], claimed: Source,
                   presets: Sequence[Preset]) -> FileRefused:
     twice = sorted({column for column in seen.columns if column
                     and [normal(other) for other in seen.columns].count(normal(column)) > 1})
-    wanted = KINDS[claimed.kind].column_names
+    wanted = claimed.export_kind.column_names
     if twice and any(normal(column) in wanted for column in twice):
         return FileRefused(f"landing/{name}: the header names {', '.join(twice)} twice; each "
                            f"column needs a name of its own")

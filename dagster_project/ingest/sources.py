@@ -6,6 +6,7 @@ recognised in `recognition.py`.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from pydantic import (
     model_validator,
 )
 
-from dagster_project.ingest.canonical import KINDS
+from dagster_project.ingest.canonical import KINDS, ExportKind
 from dagster_project.ingest.contacts import EmailRules, PhoneRegion
 from dagster_project.ingest.expected import Expected, expected_faults
 from dagster_project.ingest.mapping import (
@@ -59,6 +60,8 @@ class Source(Declaration):
         inputs: name of a table of the query -> its files.
         time_zone: zone of times that state none.
         time_zone_is_stated: the source says its zone itself.
+        personal_id_spaces: id spaces whose ids some source says are personal; they are so whoever
+            names them, and whichever file comes first.
         maximum_rejected_share: of a night's rows of this source; None: that of home.yaml.
         expected: when its deliveries are due and how much is normal; None: whenever they come.
     """
@@ -72,6 +75,7 @@ class Source(Declaration):
     inputs: dict[str, Input] = {}
     time_zone: str
     time_zone_is_stated: bool = Field(default=False, exclude=True)
+    personal_id_spaces: tuple[str, ...] = Field(default=(), exclude=True)
     maximum_rejected_share: float | None = Field(default=None, ge=0, le=1)
     expected: Expected | None = None
 
@@ -97,6 +101,11 @@ class Source(Declaration):
     def says_how(self) -> bool:
         """The source names a preset or maps columns itself: its files are nothing else."""
         return self.preset is not None or not self.is_identity
+
+    @property
+    def export_kind(self) -> ExportKind:
+        """The kind, with the columns of `other_ids`."""
+        return KINDS[self.kind].with_other_ids(self.other_ids)
 
     @property
     def declaration_hash(self) -> str:
@@ -146,9 +155,17 @@ class Sources(_Strict):
         }}
 
     def model_post_init(self, context: Any, /) -> None:
-        """Keep the presets by which files are recognised."""
+        """Keep the presets by which files are recognised, and tell sources of each other's ids."""
         super().model_post_init(context)
         self._presets = _presets_in(context)
+        for name, source in list(self.declared.items()):
+            self.declared[name] = self._with_personal_spaces(source)
+
+    def _with_personal_spaces(self, source: Source) -> Source:
+        saying_so = [one for one in (source, *self.declared.values())
+                     if one.customer_ids_are_personal]
+        spaces = {space for one in saying_so for space in (one.id_space, *one.other_ids.values())}
+        return source.model_copy(update={"personal_id_spaces": tuple(sorted(spaces))})
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -175,9 +192,27 @@ class Sources(_Strict):
             return declared
         body = {"preset": preset.preset, "files": ("**/*",)}
         common = {key: getattr(self, key) for key in COMMON_KEYS}
-        return Source.model_validate(
+        return self._with_personal_spaces(Source.model_validate(
             _completed(preset.preset, body, common, self._presets),
-            context={"presets": self._presets})
+            context={"presets": self._presets}))
+
+    @property
+    def id_spaces(self) -> tuple[str, ...]:
+        """The id spaces of customer ids, also of files that a preset recognises by itself."""
+        declared = (*self.sources, *self._presets)
+        return tuple(sorted({space for one in declared
+                             for space in (one.id_space, *one.other_ids.values())}))
+
+    def other_id_remarks(self) -> Iterator[str]:
+        """Words for each list of ids that nobody else uses: they join customers with nothing."""
+        used = {one.id_space for one in (*self.sources, *self._presets)}
+        for source in self.sources:
+            for column, space in sorted(source.other_ids.items()):
+                if space not in used:
+                    close = difflib.get_close_matches(space, sorted(used), 1)
+                    guess = f"; did you mean {close[0]!r}?" if close else ""
+                    yield (f"{source.name}: the ids of column {column} are of id space {space!r}, "
+                           f"which no other source has as its id_space{guess}")
 
 
 def load_sources(path: Path, presets: tuple[Preset, ...]) -> Sources:

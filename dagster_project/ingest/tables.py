@@ -11,6 +11,8 @@ from dagster_project.engine.table import Column, Table
 ID = "VARCHAR"
 MONEY = "DECIMAL(18,4)"
 TOKEN = "UUID"
+# Ids that one record lists, each with its space: how many there are differs by source.
+LISTED_IDS = "STRUCT(id_space VARCHAR, identity_id UUID)[]"
 EMAIL = Column("email_identity_id", TOKEN, "Token of the e-mail address.")
 PHONE = Column("phone_identity_id", TOKEN, "Token of the phone number.")
 
@@ -126,6 +128,8 @@ RAW_CUSTOMERS = _raw(
     Column("birth_year", "INTEGER", "Year of birth."),
     Column("signed_up_at", "TIMESTAMP", "UTC time of registration."),
     Column("attributes", "VARCHAR", "Further columns that the source keeps, as a JSON object."),
+    Column("other_ids", LISTED_IDS, "Tokens of the ids that other systems have for the customer, "
+                                    "as the record lists them; NULL: it lists none."),
 )
 
 RAW_FX_RATES = _raw(

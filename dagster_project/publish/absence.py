@@ -16,19 +16,25 @@ from zoneinfo import ZoneInfo
 
 from dagster_project.configuration import Configuration
 from dagster_project.customers.merging import Tokens
+from dagster_project.engine.contact_edges import CUSTOMER_RECORDS
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.ingest.canonical import KINDS, REJECTION_REASONS
 from dagster_project.publish.publications import Published, read_rows
 from dagster_project.settings import Home
 
 SHOWN_ROWS = 5
-# Raw table -> the time of what its rows tell. A customer record holds before its date too.
+# Customer records once more, as those who list an id beside their own.
+RECORDS_LISTING = (f"(select load_seq, unnest(other_ids).identity_id as identity_id "
+                   f"from {CUSTOMER_RECORDS})")
+# Rows of raw that name somebody -> the time of what they tell. A customer record holds before its
+# date too.
 EVENT_TIMES = {
     "raw_order_lines": "ordered_at",
     "raw_interactions": "occurred_at",
     "raw_survey_answers": "responded_at",
     "raw_customers": "cast(null as timestamp)",
     "raw_campaigns": "treated_at",
+    RECORDS_LISTING: "cast(null as timestamp)",
 }
 
 _WORDS = {
@@ -71,6 +77,11 @@ _WORDS = {
         "superseded": "Its {n} loaded rows were all replaced: newer versions of the same documents "
                       "do not name it any more.",
         "superseded_do": "If that is wrong, deliver the documents again with this customer_id.",
+        "kept_apart": "Only customer records list it, and a rule keeps it from joining them:",
+        "kept_apart_do": "The rules stand under identities in crm.yaml.",
+        "not_listed": "Only customer records list it ({n} rows), and none of those that hold on "
+                      "{night} does.",
+        "not_listed_do": "See valid_from of the records, and whether a newer file still lists it.",
         "order_nobody": "{asked} is an order number (source {source}, {day}): the order names no "
                         "customer. It is counted as unattributed in crm.reconciliation and belongs "
                         "to nobody.",
@@ -111,6 +122,10 @@ _WORDS = {
         "held_do": "请更正订单后重新交付;若商店重复使用订单号,见docs/orders.md。",
         "superseded": "它的{n}行已加载数据全部被替换:同一单据的新版本不再提到它。",
         "superseded_do": "如果不对,请带上该customer_id重新交付这些单据。",
+        "kept_apart": "只有客户记录列出它,而规则使它不与它们合并:",
+        "kept_apart_do": "规则见crm.yaml的identities。",
+        "not_listed": "只有客户记录列出它({n}行),而在{night}有效的记录都没有列出。",
+        "not_listed_do": "请查看记录的valid_from,以及较新的文件是否仍列出它。",
         "order_nobody": "{asked}是订单号(来源{source},{day}):该订单没有客户编号,"
                         "在crm.reconciliation中计为unattributed,不属于任何客户。",
         "order_nobody_do": "请交付带有customer_id的该订单新版本。",
@@ -150,6 +165,7 @@ class Search:
         members: tokens that it may be, with all identities merged with them.
         customer_map: identity -> customer_key of that publication; absent: its own customer.
         language: en or zh.
+        kept_apart: words for the customer records that list it and that a rule parts from it.
     """
 
     home: Home
@@ -159,6 +175,7 @@ class Search:
     members: tuple[str, ...]
     customer_map: Mapping[str, str]
     language: str
+    kept_apart: tuple[str, ...] = ()
 
     @property
     def words(self) -> Mapping[str, str]:
@@ -182,7 +199,7 @@ class _Known:
     Attributes:
         rows_n: rows that the publication could know.
         first_day: earliest business date among them; None: customer records alone.
-        tables: raw tables that have them.
+        tables: those of EVENT_TIMES that have them.
         later_rows_n: rows of later loads.
         later_first_day: earliest business date among those; None: customer records alone.
     """
@@ -204,7 +221,8 @@ def absence_lines(search: Search) -> list[str]:
         return [head, *_present_rows_lines(search, known)]
     if known.later_rows_n:
         return [head, *_later_loads_lines(search, known)]
-    rejected = rejected_naming(search, [search.asked])
+    meant = Tokens(search.home.secret, search.home.sources).readings(search.asked)
+    rejected = rejected_naming(search, sorted({search.asked, *(value for _, value in meant)}))
     order = _order_lines(search)
     if order:
         return [head, *order, *rejected_lines(search, rejected, words["rejected_too"])]
@@ -253,6 +271,10 @@ def _present_rows_lines(search: Search, known: _Known) -> list[str]:
     if held:
         orders = ", ".join(sorted({row["order_id"] for row in held})[:SHOWN_ROWS])
         return [words["held"].format(orders=orders), words["held_do"]]
+    if RECORDS_LISTING in known.tables and known.tables <= {RECORDS_LISTING, "raw_campaigns"}:
+        if search.kept_apart:
+            return [words["kept_apart"], *search.kept_apart, words["kept_apart_do"]]
+        return [words["not_listed"].format(n=known.rows_n, night=night), words["not_listed_do"]]
     if known.tables == {"raw_campaigns"}:
         return [words["campaigns"], words["campaigns_do"]]
     if ("raw_customers" not in known.tables and known.first_day is not None
@@ -350,13 +372,15 @@ def rejected_naming(search: Search, names: Sequence[str]) -> list[dict[str, Any]
     stores = search.home.stores
     texts = sorted({text for name in names
                     for text in (name, json.dumps(name, ensure_ascii=False)[1:-1])})
+    columns = ("customer_id", "order_id", *(
+        column for source in search.home.sources.sources for column in source.other_ids))
     found = {
         (row["load_seq"], row["row_no"])
         for row in read_rows(
             stores, stores.vault,
             f"select load_seq, row_no, row_text from rejected_text "
             f"where {' or '.join('contains(row_text, ?)' for _ in texts)}", texts)
-        if any(_names(row["row_text"], name) for name in names)
+        if any(_names(row["row_text"], name, columns) for name in names)
     }
     if not found:
         return []
@@ -369,15 +393,14 @@ def rejected_naming(search: Search, names: Sequence[str]) -> list[dict[str, Any]
     return [row for row in rows if (row["load_seq"], row["row_no"]) in found]
 
 
-def _names(text: str, asked: str) -> bool:
-    """Whether a rejected row names an id: as a value of its columns, or as a word of its text."""
+def _names(text: str, asked: str, columns: Sequence[str]) -> bool:
+    """Whether a rejected row names an id: as a value of columns, or as a word of its text."""
     try:
-        columns = json.loads(text)
+        cells = json.loads(text)
     except ValueError:
-        columns = None
-    if isinstance(columns, dict):
-        return asked in (str(columns.get(name) or "").strip()
-                         for name in ("customer_id", "order_id"))
+        cells = None
+    if isinstance(cells, dict):
+        return asked in (str(cells.get(name) or "").strip() for name in columns)
     return re.search(rf"(?<![\w-]){re.escape(asked)}(?![\w-])", text) is not None
 
 

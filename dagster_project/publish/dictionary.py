@@ -16,6 +16,7 @@ from dagster_project.configuration import Configuration, load_configuration
 from dagster_project.engine.status import STATUS_TABLES
 from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.canonical import (
+    CUSTOMERS,
     DEFAULT_SCALES,
     KINDS,
     REJECTION_REASONS,
@@ -121,6 +122,10 @@ EXPORT_MEANINGS = {
     "cancelled_at": "Time of the cancellation; without it the date of the first version that "
                     "shows it.",
 }
+FURTHER_COLUMNS = (
+    "Further columns are kept where the source names them: under `attributes`, to be read by "
+    "indicators, or under `other_ids`, as the customer's ids in other systems, which go to the "
+    "vault and join customers (`docs/feeding.md`, The same customer in other systems).")
 TYPE_WORDS = {
     "text": "text", "identity": "id", "time": "time", "date": "date", "number": "number",
     "integer": "whole number", "choice": "word", "currency": "ISO 4217 code",
@@ -250,6 +255,7 @@ def _score_table(configuration: Configuration) -> str:
 
 def _kind(kind: ExportKind) -> str:
     document = ", ".join(f"`{name}`" for name in kind.document)
+    further = (FURTHER_COLUMNS,) if kind is CUSTOMERS else ()
     return "\n\n".join((
         f"## {kind.name}",
         f"A newer version replaces what has the same {document}.",
@@ -259,6 +265,7 @@ def _kind(kind: ExportKind) -> str:
              _export_meaning(kind, column))
             for column in kind.columns
         )),
+        *further,
     ))
 
 

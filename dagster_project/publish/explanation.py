@@ -7,6 +7,8 @@ stands in `absence.py`, what of one does not count in `uncounted.py`.
 
 from __future__ import annotations
 
+import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,10 +28,11 @@ from dagster_project.customers.identities import (
     merge_identities,
 )
 from dagster_project.customers.merging import Tokens, merge_rules
-from dagster_project.engine.contact_edges import edge_parameters, edges_query
+from dagster_project.engine.contact_edges import SAME_RECORD, edge_parameters, edges_query
 from dagster_project.engine.embedded import WrongSecret, require_secret
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.ingest.contacts import CONTACT_SPACES
+from dagster_project.ingest.mapping import DEFAULT_ID_SPACE
 from dagster_project.publish.absence import Search, absence_lines
 from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.change_words import change_lines
@@ -54,6 +57,8 @@ CENT = Decimal("0.01")
 # Date of records that have always been known.
 ALWAYS = date(1900, 1, 1)
 SHOWN_ORDERS = 5
+# Words that YAML, in one version or another, does not take for text.
+YAML_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 
 _WORDS = {
     "en": {
@@ -73,7 +78,7 @@ _WORDS = {
         "asked_contact": "{asked} is {kind} with the token {token}.",
         "of_many": "{n} customers state it, and it is not what joins them; the first: {keys}",
         "merged": "- {n} identities are this one customer: their records share an e-mail address "
-                  "or telephone number",
+                  "or telephone number, or list the ids of other systems",
         "link": "- linked by {kind}, token {token}: {stated}",
         "stated": "{name} ({source}, {since})",
         "since": "since {day}",
@@ -81,6 +86,12 @@ _WORDS = {
         "undo": "- to undo that, under identities in crm.yaml: never_merge: [[{one}, {other}]], or "
                 "ignored_contacts: [{token}]",
         "cut": "- not linked by {kind}, token {token}, by rule {rule}: {stated}",
+        "link_listed": "- linked to {name}, token {token}, which customer records list: {stated}",
+        "undo_listed": "- to undo that, under identities in crm.yaml: never_merge: [[{one}, "
+                       "{other}]]; if {other} is nobody's id, ignored_contacts: [{token}], which "
+                       "leaves out what is known by it alone",
+        "cut_listed": "- not linked to {name}, token {token}, which customer records list, by rule "
+                      "{rule}: {stated}",
         "publication": "- publication {publication}, revision {revision}; knows loads up to "
                        "{known}; configuration {configuration}; reference {reference}, fitted as "
                        "of {fitted}",
@@ -124,7 +135,7 @@ _WORDS = {
         "and": "和",
         "asked_contact": "{asked}是{kind},令牌为{token}。",
         "of_many": "有{n}位客户填写了它,但它没有把他们合并;前几位:{keys}",
-        "merged": "- {n}个身份合并为同一客户:它们的记录有相同的电子邮箱或电话",
+        "merged": "- {n}个身份合并为同一客户:它们的记录有相同的电子邮箱或电话,或列出其他系统的编号",
         "link": "- 通过{kind}(令牌{token})合并:{stated}",
         "stated": "{name}({source},{since})",
         "since": "自{day}",
@@ -132,6 +143,11 @@ _WORDS = {
         "undo": "- 如需撤销,请在crm.yaml的identities下写:never_merge: [[{one}, {other}]],或"
                 "ignored_contacts: [{token}]",
         "cut": "- 未通过{kind}(令牌{token})合并,规则{rule}:{stated}",
+        "link_listed": "- 与{name}(令牌{token})合并,客户记录列出了它:{stated}",
+        "undo_listed": "- 如需撤销,请在crm.yaml的identities下写:never_merge: [[{one}, {other}]];"
+                       "若{other}不属于任何人,写ignored_contacts: [{token}],"
+                       "仅凭它识别的内容将被排除",
+        "cut_listed": "- 未与{name}(令牌{token})合并,客户记录列出了它,规则{rule}:{stated}",
         "publication": "- 第{publication}次发布,修订{revision};已知第{known}次及以前的加载;"
                        "配置{configuration};参照{reference},按{fitted}拟合",
         "backcast": ",更早没有参照,故用于此较早日期(回溯)",
@@ -255,8 +271,24 @@ class _Question:
             self.home.stores, self.home.stores.raw, edges_query(),
             edge_parameters(self.published.as_of_date, self.published.known_load_seq,
                             self.configuration.business.time_zone,
-                            rules.maximum_customers_per_contact))
+                            rules.maximum_customers_per_contact,
+                            rules.named | self._ids_meant))
         return merge_identities(pd.DataFrame(rows, columns=list(EDGE_COLUMNS)), rules)
+
+    @property
+    def _ids_meant(self) -> frozenset[str]:
+        """What was asked, and all ids of the customers that it names: whether they join or not."""
+        pairs = list(self.tokens.readings(self.asked))
+        rows = self.read(
+            "select id_space, source_customer_id from customer_ids where customer_key in ("
+            "select customer_key from customer_ids where cast(customer_key as varchar) = ? or "
+            "(id_space, source_customer_id) in (select unnest(cast(? as varchar[])), "
+            "unnest(cast(? as varchar[]))))",
+            [_key_of(self.asked) or "", [space for space, _ in pairs],
+             [value for _, value in pairs]])
+        return frozenset((*self.identities, *(
+            identity_token(self.home.secret, row["id_space"], row["source_customer_id"])
+            for row in rows)))
 
     @cached_property
     def customer_map(self) -> Mapping[str, str]:
@@ -290,7 +322,8 @@ class _Question:
         """For these tokens and all that was merged with them."""
         members = [identity for identity, key in self.customer_map.items() if key in tokens]
         return Search(self.home, self.published, self.configuration, self.asked,
-                      tuple(dict.fromkeys([*tokens, *members])), self.customer_map, self.language)
+                      tuple(dict.fromkeys([*tokens, *members])), self.customer_map, self.language,
+                      tuple(self._kept_apart(tokens)))
 
     def _names(self, key: str) -> list[str]:
         """What the exports may call the customer: its ids, and what was asked."""
@@ -416,23 +449,27 @@ class _Question:
             [customer] = self.read("select identities_n from customers "
                                    "where customer_key = cast(? as uuid)", [key])
             merged = customer["identities_n"]
-            ids = self.read("select id_space, source_customer_id from customer_ids "
-                            "where customer_key = cast(? as uuid) order by all", [key])
-            shown = [row["source_customer_id"] if row["id_space"] == "customer"
-                     else f"{row['id_space']}:{row['source_customer_id']}" for row in ids]
-            names = {identity_token(self.home.secret, row["id_space"], row["source_customer_id"]):
-                     row["source_customer_id"] for row in ids}
+            names = self._names_of([key])
+            ids = list(names.values())
             kinds = [] if ids else self._contact_kinds(key)
             if kinds:
                 yield self.words["only"].format(
                     kinds=self.words["and"].join(self.words[kind] for kind in kinds))
             else:
-                if merged > len(ids):
-                    shown.append(self.words["personal"].format(n=merged - len(ids)))
-                yield self.words["ids"].format(ids=", ".join(shown))
+                if merged > len(names):
+                    ids.append(self.words["personal"].format(n=merged - len(names)))
+                yield self.words["ids"].format(ids=", ".join(ids))
         if merged > 1:
             yield self.words["merged"].format(n=merged)
         yield from self._links(key, names)
+
+    def _names_of(self, keys: Sequence[str]) -> dict[str, str]:
+        """Tokens of the published ids of some customers -> the ids as they can be asked for."""
+        rows = self.read("select id_space, source_customer_id as id from customer_ids "
+                         "where customer_key in (select unnest(cast(? as uuid[]))) "
+                         "order by id_space, id", [list(keys)])
+        return {identity_token(self.home.secret, row["id_space"], row["id"]):
+                _shown(row["id_space"], row["id"]) for row in rows}
 
     def _contact_kinds(self, key: str) -> list[str]:
         """Kinds of the contacts that are all that is known of a customer; none: it has an id."""
@@ -447,12 +484,14 @@ class _Question:
     def _links(self, key: str, names: Mapping[str, str]) -> Iterator[str]:
         """Through which contacts the identities are one, and which contacts join nothing."""
         edges = self.merges.edges
-        own = edges[edges["identity_id"].map(lambda one: self.customer_map.get(one, one)) == key]
-        for (token, reason, rule), stated in own.groupby(
+        keys = edges["identity_id"].map(lambda one: self.customer_map.get(one, one))
+        for (token, reason, rule), stated in edges[keys == key].groupby(
                 ["contact_identity_id", "reason", "cut_by"], dropna=False):
             kind = self.words[KIND_OF_CONTACT[reason]]
-            text = ", ".join(self._stated(row, names) for row in
-                             list(stated.itertuples(index=False))[:SHOWN_ORDERS])
+            text = self._all_stated(stated, names)
+            if reason == SAME_RECORD:
+                yield from self._listed(token, rule, text, stated, names)
+                continue
             if not pd.isna(rule):
                 yield self.words["cut"].format(kind=kind, token=token, rule=rule, stated=text)
                 continue
@@ -462,8 +501,42 @@ class _Question:
                 continue
             yield self.words["link"].format(kind=kind, token=token, stated=text)
             yield self.words["undo"].format(
-                one=names.get(joined[0], joined[0]), other=names.get(joined[1], joined[1]),
-                token=token)
+                one=_in_yaml(names.get(joined[0], joined[0])),
+                other=_in_yaml(names.get(joined[1], joined[1])), token=token)
+        yield from self._kept_apart([key])
+
+    def _listed(self, token: str, rule: str | None, text: str, stated: pd.DataFrame,
+                names: Mapping[str, str]) -> Iterator[str]:
+        """That customer records list an id, and what came of it."""
+        words, name = self.words, self._name(token, names)
+        if not pd.isna(rule):
+            yield words["cut_listed"].format(name=name, token=token, rule=rule, stated=text)
+            return
+        one = stated["identity_id"].iloc[0]
+        yield words["link_listed"].format(name=name, token=token, stated=text)
+        yield words["undo_listed"].format(
+            one=_in_yaml(names.get(one, one)), other=_in_yaml(names.get(token, token)),
+            token=token)
+
+    def _kept_apart(self, tokens: Sequence[str]) -> Iterator[str]:
+        """Which of these are ids that records of others list, and the rule that parts them."""
+        edges = self.merges.edges
+        keys = edges["identity_id"].map(lambda one: self.customer_map.get(one, one))
+        cut = edges[edges["contact_identity_id"].isin(tokens) & ~keys.isin(tokens)
+                    & edges["cut_by"].notna() & (edges["reason"] == SAME_RECORD)]
+        for (token, rule), stated in cut.groupby(["contact_identity_id", "cut_by"]):
+            names = self._names_of(sorted(set(keys[stated.index])))
+            yield from self._listed(token, rule, self._all_stated(stated, names), stated, names)
+
+    def _name(self, token: str, names: Mapping[str, str]) -> str:
+        """An identity as people write it, or what it is."""
+        if token in names:
+            return names[token]
+        return self.asked if token in self.tokens.of_id(self.asked) else self.words["account"]
+
+    def _all_stated(self, edges: pd.DataFrame, names: Mapping[str, str]) -> str:
+        return ", ".join(self._stated(row, names) for row in
+                         list(edges.itertuples(index=False))[:SHOWN_ORDERS])
 
     def _stated(self, edge: Any, names: Mapping[str, str]) -> str:
         """Who states a contact, by which source, since when."""
@@ -507,6 +580,18 @@ class _Question:
         yield words["contacts"].format(
             interactions=customer["interactions_n"], answers=customer["survey_answers_n"],
             last=words["last"].format(day=contact) if contact else "")
+
+
+def _shown(id_space: str, value: str) -> str:
+    """An id as it can be asked for: with its space, unless that is the usual one."""
+    return value if id_space == DEFAULT_ID_SPACE else f"{id_space}:{value}"
+
+
+def _in_yaml(name: str) -> str:
+    """A name as it can stand in a list of crm.yaml."""
+    is_plain = re.fullmatch(r"[A-Za-z][\w.-]*", name) and name.lower() not in YAML_WORDS
+    return name if is_plain else json.dumps(name, ensure_ascii=False)
+
 
 def _key_of(asked: str) -> str | None:
     """What was asked as the text of a customer_key, if it is one."""

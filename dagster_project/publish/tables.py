@@ -133,10 +133,12 @@ SEGMENT_KPIS = Table(
 
 CUSTOMER_IDS = Table(
     "customer_ids",
-    "One non-personal id of a customer in an export: the way back to the shop.",
+    "One non-personal id of a customer, in an export or listed by a customer record: the way back "
+    "to the shop and its other systems.",
     (
         Column("customer_key", KEY, "Our id of one person or company.", True),
-        Column("id_space", "VARCHAR", "Id space of the sources that share the id.", True),
+        Column("id_space", "VARCHAR", "Id space of the sources that share the id, or of the "
+               "column that lists it (other_ids).", True),
         Column("source_customer_id", "VARCHAR", "The id as the exports write it.", True),
     ),
     ("id_space", "source_customer_id"),
@@ -145,7 +147,8 @@ CUSTOMER_IDS = Table(
 CONTACTS_NOT_MERGED = Table(
     "contacts_not_merged",
     "One identity that joins nobody, because it has too many neighbours of one kind: a contact "
-    "of many customers, or a customer id with many contacts.",
+    "of many customers, an id that many customer records list, or a customer id with many "
+    "contacts, or with many ids of one id space.",
     (
         Column("identity_id", KEY, "Its token; crm-value explain says what it is joined to, "
                "ignored_contacts of crm.yaml takes it.", True),

@@ -36,6 +36,11 @@
     {{ return(adapter.dispatch('json_text', 'crm')(document, key)) }}
 {%- endmacro %}
 
+{#- Each identity of a list of ids, a row for each; of no list, none. -#}
+{% macro each_listed_identity(ids) -%}
+    {{ return(adapter.dispatch('each_listed_identity', 'crm')(ids)) }}
+{%- endmacro %}
+
 {#- A 64-bit print of columns. Equal columns have equal prints; the reverse must not be relied
     on: it only narrows what is then compared exactly. -#}
 {% macro print_of(columns) -%}

@@ -28,6 +28,9 @@ EDGES = st.lists(st.one_of(
               st.sampled_from(DATES)),
     st.tuples(st.sampled_from(ACCOUNTS + EMAILS), st.sampled_from(PHONES),
               st.sampled_from(("s", "t")), st.sampled_from(DATES)),
+    # A customer record that lists another account.
+    st.tuples(st.sampled_from(ACCOUNTS), st.sampled_from(ACCOUNTS), st.sampled_from(("s", "t")),
+              st.sampled_from(DATES)).filter(lambda edge: edge[0] != edge[1]),
 ), max_size=16)
 # Contacts that orders belong to which name nothing else.
 PEOPLE = st.frozensets(st.sampled_from(EMAILS + PHONES))
@@ -41,12 +44,19 @@ def kind_of(identity: str) -> str:
     return "account" if identity in ACCOUNTS else "email" if identity in EMAILS else "phone"
 
 
+def space_of(contact: str) -> str:
+    """Half of the accounts are of another id space."""
+    return kind_of(contact) if contact not in ACCOUNTS else "shop" if contact in "abc" else "desk"
+
+
 def frame(edges: Sequence[Edge], people: frozenset[str] = frozenset()) -> pd.DataFrame:
     """Edges as the engine gives them."""
     stating = people | {identity for identity, *_ in edges}
     return pd.DataFrame([
-        (identity, kind_of(identity), contact, contact in stating, day, source,
-         f"same_{kind_of(contact)}") for identity, contact, source, day in edges
+        (identity, kind_of(identity), contact, space_of(contact),
+         contact in stating, day, source,
+         "same_customer_record" if contact in ACCOUNTS else f"same_{kind_of(contact)}")
+        for identity, contact, source, day in edges
     ], columns=list(EDGE_COLUMNS))
 
 
@@ -57,8 +67,14 @@ def short(*edges: str) -> list[Edge]:
 
 def mapped(edges: Sequence[Edge], rules: MergeRules = NO_BOUND,
            people: frozenset[str] = frozenset()) -> dict[str, str]:
-    found = merge_identities(frame(edges, people), rules).customer_map
-    return dict(zip(found["identity_id"], found["customer_key"], strict=True))
+    return joined_of(merge_identities(frame(edges, people), rules).customer_map)
+
+
+def joined_of(customer_map: pd.DataFrame) -> dict[str, str]:
+    """The map without those who stand alone in it."""
+    found = dict(zip(customer_map["identity_id"], customer_map["customer_key"], strict=True))
+    sizes = customer_map["customer_key"].value_counts()
+    return {one: key for one, key in found.items() if sizes[key] > 1}
 
 
 def apart(*pairs: tuple[str, str]) -> MergeRules:
@@ -75,13 +91,21 @@ def groups_of(links: Sequence[tuple[str, str]]) -> list[set[str]]:
     return groups
 
 
+def listed_in(edges: Sequence[Edge]) -> frozenset[str]:
+    """Accounts that records list."""
+    return frozenset(contact for _, contact, *_ in edges if contact in ACCOUNTS)
+
+
 def by_hand(edges: Sequence[Edge], people: frozenset[str]) -> dict[str, str]:
-    persons = people | {identity for identity, *_ in edges}
+    with_rows = people | {identity for identity, *_ in edges}
+    listed = listed_in(edges)
+    persons = with_rows | listed
     found = {}
     for group in groups_of([(edge[0], edge[1]) for edge in edges]):
         if len(group & persons) > 1:
             key = min(group & persons, key=lambda one: (
-                ("account", "email", "phone").index(kind_of(one)), one))
+                one not in with_rows, ("account", "email", "phone").index(kind_of(one)),
+                one in listed, one))
             found |= dict.fromkeys(group & persons, key)
     return found
 
@@ -125,20 +149,23 @@ def test_pairs_are_kept_apart_and_nothing_else_is_joined(edges, people, pairs):
 @UNHURRIED
 @given(EDGES, st.integers(1, 4))
 def test_who_has_too_many_neighbours_of_one_kind_joins_nobody(edges, maximum):
-    neighbours: dict[tuple[str, str], set[str]] = {}
+    neighbours: dict[tuple[str, str, str], set[str]] = {}
     for identity, contact, *_ in edges:
-        neighbours.setdefault((identity, kind_of(contact)), set()).add(contact)
-        neighbours.setdefault((contact, kind_of(identity)), set()).add(identity)
-    crowded = {(one, kind, len(others)) for (one, kind), others in neighbours.items()
-               if len(others) > maximum}
+        space = space_of(contact) if contact in ACCOUNTS else ""
+        neighbours.setdefault((identity, kind_of(contact), space), set()).add(contact)
+        neighbours.setdefault((contact, kind_of(identity), ""), set()).add(identity)
+    numbers: dict[tuple[str, str], int] = {}
+    for (one, kind, _), others in neighbours.items():
+        numbers[one, kind] = max(len(others), numbers.get((one, kind), 0))
+    crowded = {(one, kind, n) for (one, kind), n in numbers.items() if n > maximum}
     merges = merge_identities(frame(edges), MergeRules(maximum))
     found = merges.not_merged[["identity_id", "neighbours_kind", "neighbours_n"]]
     assert set(found.itertuples(index=False, name=None)) == crowded
-    assert not set(merges.customer_map["identity_id"]) & {one for one, *_ in crowded}
+    joined = joined_of(merges.customer_map)
+    assert not joined.keys() & {one for one, *_ in crowded}
     left = [edge for edge in edges if not {edge[0], edge[1]} & {one for one, *_ in crowded}]
     persons = frozenset(identity for identity, *_ in edges)
-    assert set(merges.customer_map.itertuples(index=False, name=None)) == set(
-        by_hand(left, persons).items())
+    assert joined == by_hand(left, persons)
 
 
 @UNHURRIED
@@ -151,6 +178,45 @@ def test_edges_that_come_later_only_add_to_customers(edges, people):
         for other in early:
             if early[one] == early[other]:
                 assert late[one] == late[other]
+
+
+@UNHURRIED
+@given(EDGES, PAIRS, st.integers(1, 4))
+def test_a_listed_id_that_joins_nobody_stands_alone_in_the_map(edges, pairs, maximum):
+    """So that nobody takes it for one of which no record decides."""
+    rules = MergeRules(maximum, frozenset("a"), apart(*pairs).never_merge)
+    found = merge_identities(frame(edges), rules).customer_map
+    keys = dict(zip(found["identity_id"], found["customer_key"], strict=True))
+    joined = joined_of(found)
+    assert keys == joined | {one: one for one in listed_in(edges) - joined.keys()}
+
+
+def test_accounts_are_joined_by_records_in_chains():
+    """c lists b, b lists a, and d has the address that a has."""
+    assert mapped(short("cb", "ba", "ag", "dg")) == dict.fromkeys("abcd", "c")
+
+
+def test_a_listed_id_is_the_key_only_where_a_source_says_so():
+    """Whether the listed one has rows or not, and where two list each other."""
+    edges = [("c", "b", "t", DATES[0]), ("b", "a", "s", DATES[0])]
+    assert mapped(edges) == dict.fromkeys("abc", "c")
+    assert mapped(edges, people=frozenset("a")) == dict.fromkeys("abc", "c")
+    assert mapped(edges, MergeRules(source_priority=("s",))) == dict.fromkeys("abc", "b")
+    assert mapped(short("cb", "bc", "ba")) == dict.fromkeys("abc", "b")
+
+
+def test_a_record_with_an_id_of_each_of_many_systems_is_no_account_for_guests():
+    edges = short("ab", "ac", "ad", "ae")
+    assert mapped(edges, MergeRules(2)) == dict.fromkeys("abcde", "a")
+    merges = merge_identities(frame(edges), MergeRules(1))
+    assert set(merges.edges["cut_by"]) == {SHARED}
+    assert merges.not_merged.to_numpy().tolist() == [["a", "account", "account", 2]]
+
+
+def test_an_id_that_many_records_list_joins_nobody():
+    merges = merge_identities(frame(short("af", "bf", "cf", "ag", "bg")), MergeRules(2))
+    assert joined_of(merges.customer_map) == dict.fromkeys("ab", "a")
+    assert merges.not_merged.to_numpy().tolist() == [["f", "account", "account", 3]]
 
 
 def test_a_chain_is_one_customer_and_joints_are_no_customers():

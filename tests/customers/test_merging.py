@@ -73,3 +73,40 @@ def test_the_rules_of_crm_yaml_part_what_the_rows_of_exports_join(
     assert {(row.contact_identity_id, row.cut_by) for row in cut.itertuples()} == {
         (ada, "never_merge"), (bob, "ignored_contact")}
     assert left_out_identities(ignoring, tokens).to_numpy().tolist() == [[bob, "ignored_contact"]]
+
+
+RECORDS = "customer_id,desk_id\nc1,7\nc2,7\nc3,8\nc4,c3\n"
+
+
+def test_listed_ids_are_parted_by_the_same_rules(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        configured: Callable[..., Configuration]) -> None:
+    """7 of the desk is listed by two, 8 by one; c4 lists an id that looks like the shop's."""
+    monkeypatch.setattr("dagster_project.ingest.landing.SECOND_LOOK_SECONDS", 0.0)
+    landing = Landing(tmp_path / "home", {
+        "people": {"kind": "customers", "files": ["people*"], "other_ids": {"desk_id": "desk"}},
+        "tickets": {"kind": "interactions", "files": ["tickets*"], "id_space": "desk"}})
+    landing.put("people.csv", RECORDS)
+    landing.put("tickets.csv", "interaction_id,customer_id,occurred_at\nt1,8,2026-11-10\n")
+    assert landing.load().refused == {}
+    tokens = Tokens(SECRET, landing.sources)
+    seven, eight = token("desk", "7"), token("desk", "8")
+    c1, c2, c3 = (token("customer", name) for name in ("c1", "c2", "c3"))
+
+    def joined(**rules: str) -> tuple[list[set[str]], set[str]]:
+        found = merges_of(landing.engine, configured(**rules), tokens, date(2026, 11, 20), 2)
+        groups = [set(of_one) for _, of_one in
+                  found.customer_map.groupby("customer_key")["identity_id"]]
+        return (sorted((group for group in groups if len(group) > 1), key=len),
+                {one for group in groups if len(group) == 1 for one in group})
+
+    assert joined() == ([{c3, eight}, {c1, c2, seven}], set())
+    groups, alone = joined(never_merge='[[c1, "desk:7"]]')
+    assert {frozenset(group) for group in groups} == {
+        frozenset((c3, eight)), frozenset((c2, seven))}
+    assert alone == set()
+    assert joined(never_merge="[[c1, c2]]") == ([{c3, eight}], {seven})
+    assert joined(ignored_contacts=f"[{seven}]") == ([{c3, eight}], {seven})
+    # Named by a rule, an id that nobody else names is decided upon, too.
+    assert joined(never_merge='[["c4", "desk:c3"]]') == (
+        [{c3, eight}, {c1, c2, seven}], {token("desk", "c3")})

@@ -153,6 +153,11 @@ ANSWERS: list[Row] = [
        "score": score} for day, score in [("2026-06-30", 5), ("2025-12-31", 1)]),
 ]
 
+def listing(*numbers: int) -> list[Row]:
+    """What a record lists: ids of the help desk."""
+    return [{"id_space": "desk", "identity_id": identity(number)} for number in numbers]
+
+
 CUSTOMERS: list[Row] = [
     {"identity_id": identity(15), "customer_type": "staff"},
     {"identity_id": identity(11), "valid_from": date(2026, 1, 1), "city": "Suzhou"},
@@ -164,6 +169,16 @@ CUSTOMERS: list[Row] = [
     {"identity_id": identity(29), "valid_from": date(2026, 8, 1), "city": "Ningbo"},
     {"identity_id": identity(31), "customer_type": "company"},
     {"identity_id": identity(29), "valid_from": date(2026, 9, 1), "city": "Wuxi"},
+    # 700: a joined customer's; 701: kept alone by a rule; 702: listed later; 703: no more listed.
+    {"identity_id": identity(12), "source": "desk", "other_ids": listing(700, 701)},
+    {"identity_id": identity(31), "source": "desk", "valid_from": date(2026, 7, 1),
+     "other_ids": listing(702)},
+    {"identity_id": identity(24), "source": "desk", "version_at": at("2026-06-01 12:00"),
+     "other_ids": listing(703)},
+    {"identity_id": identity(24), "source": "desk", "version_at": at("2026-06-02 12:00"),
+     "load_seq": 2, "other_ids": listing(704, 24)},
+    # 25 has interactions of its own, and a rule keeps it alone; 705 is joined by the map.
+    {"identity_id": identity(35), "source": "desk", "other_ids": listing(25, 705)},
 ]
 
 RAW = {
@@ -176,7 +191,11 @@ NIGHT = {
     "customer_map": [
         {"identity_id": identity(number), "customer_key": identity(11)} for number in (11, 12)
     ] + [{"identity_id": identity(900), "customer_key": identity(28)},
-         {"identity_id": identity(28), "customer_key": identity(28)}],
+         {"identity_id": identity(28), "customer_key": identity(28)},
+         *({"identity_id": identity(number), "customer_key": identity(number)}
+           for number in (25, 701)),
+         *({"identity_id": identity(number), "customer_key": identity(35)}
+           for number in (35, 705))],
     "excluded_identities": [{"identity_id": identity(16), "rule": "list:marketplaces"}],
     "decay_weights": [
         {"half_life_days": half_life, "age_days": age,

@@ -121,6 +121,22 @@ def test_a_preset_without_a_zone_leaves_that_of_the_home(tmp_path: Path):
      ["sources.s.read.encodings", "'utf-9' is no encoding"]),
     ("  s: {preset: my_shop, files: [x], time_zone: China}\n", ["is no IANA time zone"]),
     ("  s: {preset: my_shop, files: [x], attributes: [age]}\n", ["belong to kind customers only"]),
+    ("  s: {preset: my_shop, files: [x], other_ids: {desk: zendesk}}\n",
+     ["sources.s.other_ids: belong to kind customers only"]),
+    ("  s:\n    kind: customers\n    files: [x]\n    other_ids:\n      account_id: crm\n",
+     ["line 7, sources.s.other_ids.account_id: is a column of customers", "for example crm_id"]),
+    ("  s: {kind: customers, files: [x], attributes: [a], other_ids: {a: crm}}\n",
+     ["sources.s.other_ids.a: is also in attributes"]),
+    ("  s: {kind: customers, files: [x], other_ids: {a: email}}\n",
+     ["sources.s.other_ids.a: email is no id space of ids"]),
+    ("  s: {kind: customers, files: [x], other_ids: {a: Zendesk}}\n",
+     ["'Zendesk' is no id space; write small letters"]),
+    ("  s: {kind: customers, files: [x], other_ids: {Zendesk ID: zendesk}}\n",
+     ["'Zendesk ID' can be no column's name here", "for example zendesk_id"]),
+    ("  s: {kind: customers, files: [x], other_ids: {row_hash: crm}}\n",
+     ["'row_hash' can be no column's name here"]),
+    ("  s: {kind: customers, files: [x], other_ids: {crm_id: crm}, columns: {customer_id: No, "
+     "crm_ids: Crm}}\n", ["columns.crm_ids", "did you mean 'crm_id'?"]),
 ])
 def test_a_wrong_source_is_refused_with_its_place(tmp_path: Path, text: str,
                                                   fragments: list[str]):

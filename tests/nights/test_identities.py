@@ -36,3 +36,39 @@ def test_who_is_kept_apart_is_published_apart(home_after: Teller) -> None:
     assert published == {"P-1": 10, "P-2": 20, "P-3": 40, "P-4": 80, "P-5": 480, "P-6": 480}
     assert home.query(f"select * from crm.customers where customer_key = '{till}'") == []
     assert home.law()["orders"]["excluded"] == excluded + 1
+
+
+@pytest.mark.slow
+def test_a_help_desk_is_joined_by_the_customer_export_and_parted_by_a_rule(
+        home_after: Teller) -> None:
+    """Tickets know requester 4711, the shop P-1; its record says that they are one."""
+    home = home_after("first")
+    home.edit("sources.yaml", "\nsources:\n", "\nsources:\n  people:\n    kind: customers\n"
+              "    files: [\"people*\"]\n    other_ids: {desk_id: zendesk}\n")
+    home.drop("people.csv", ("customer_id", "valid_from", "desk_id"),
+              [["P-1", "2026-11-01", "4711"]])
+    home.drop("tickets.csv", ("id", "created_at", "updated_at", "status", "requester_id",
+                              "subject", "via_channel", "type"),
+              [[f"T-{n}", f"2026-11-16 1{n}:00:00", f"2026-11-16 1{n}:00:00", "open", "4711", "?",
+                "web", "problem"] for n in range(3)])
+    tickets = ("select source_customer_id, interactions_n from crm.customer_ids "
+               "inner join crm.customers using (customer_key) "
+               "where source_customer_id in ('P-1', '4711') order by 1")
+
+    home.night(SECOND)
+
+    assert [tuple(row.values()) for row in home.query(tickets)] == [("4711", 3), ("P-1", 3)]
+    said = home.crm("explain", "zendesk:4711").expect(0).out
+    assert "which customer records list: P-1 (people, since 2026-11-01)" in said
+    assert 'never_merge: [[P-1, "zendesk:4711"]]' in said
+    home.edit("crm.yaml", "never_merge: []", 'never_merge: [[P-1, "zendesk:4711"]]')
+    home.night(SECOND)
+
+    assert [tuple(row.values()) for row in home.query(tickets)] == [("4711", 3), ("P-1", 0)]
+    said = home.crm("explain", "4711").expect(0).out
+    assert "by rule never_merge: " in said
+    key = identity_token(SAMPLE_SECRET, "customer", "P-1")
+    changes = home.query("select cast(old_customer_key as varchar) as old, reason "
+                         "from crm.customer_key_changes")
+    assert {"old": key, "reason": "unmerge"} in changes
+    home.crm("rebuild").expect(0)

@@ -47,8 +47,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("order_invariance")]
 
 AS_OF = date(2026, 11, 20)
 CORRECTED, REFUNDED_LATER, RETURNED = "C-CORRECTED", "C-REFUNDED", "C-RETURNED"
+CARD_HOLDER = "C-CARD-HOLDER"
 HEADERS = SAMPLE_HEADERS | {
-    "refunds": ("refund_id", "order_id", "refunded_at", "refund", "currency")}
+    "refunds": ("refund_id", "order_id", "refunded_at", "refund", "currency"),
+    "cards": ("customer_id", "valid_from", "card"), "till": SAMPLE_HEADERS["orders"]}
+# A till that knows cards, and records of the shop that list them.
+FURTHER_SOURCES = """
+  cards: {kind: customers, files: ["cards/*"], version: file_name, other_ids: {card: till}}
+  till: {kind: orders, files: ["till/*"], version: file_name, id_space: till}
+"""
 Row = tuple[str, ...]
 
 
@@ -96,8 +103,14 @@ def _order(order_id: str, customer: str, day: str, amounts: Sequence[str], **mor
 
 
 # A correction that takes a line away, an order that is refunded after AS_OF, and one that is
-# taken back by a negative row and by a refunds export, whose first version is corrected.
+# taken back by a negative row and by a refunds export, whose first version is corrected. And a
+# record whose card is corrected: what was bought with the first one is another customer's.
 OWN_PARTS = (
+    Part("cards", "2026-11-16", ((CARD_HOLDER, "2026-01-01", "T-1"),)),
+    Part("cards", "2026-11-17", ((CARD_HOLDER, "2026-01-01", "T-2"),)),
+    Part("till", "2026-11-18", (*_order("T-1001", "T-1", "2026-11-16", ("11",)),
+                                *_order("T-1002", "T-2", "2026-11-16", ("22",)))),
+    Part("orders", "2026-11-16", _order("O-100", CARD_HOLDER, "2026-11-16", ("100",))),
     Part("orders", "2026-11-18", (
         *_order("O-40", RETURNED, "2026-11-16", ("40",)),
         *_order("O-40", RETURNED, "2026-11-18", ("15",), line_id="2", quantity="-1"))),
@@ -140,6 +153,8 @@ class Workshop:
             reference: to score by; None: the night's own.
         """
         home = make_home(self.folder / uuid.uuid4().hex, is_sample=True)
+        with (home.config / "sources.yaml").open("a", encoding="utf-8") as stream:
+            stream.write(FURTHER_SOURCES)
         engine = EmbeddedEngine(home.stores, home.secret)
         for number, parts in enumerate(ingests):
             for position, part in enumerate(parts):
@@ -201,8 +216,8 @@ def _keys(home: Home) -> dict[str, str]:
         rows = connection.execute(
             "select ids.clear_value, cast(found.customer_key as varchar) "
             "from vault.identities as ids inner join marts.customer_identities as found "
-            "on ids.identity_id = found.identity_id where ids.clear_value in (?, ?, ?)",
-            [CORRECTED, REFUNDED_LATER, RETURNED]).fetchall()
+            "on ids.identity_id = found.identity_id where ids.clear_value in (?, ?, ?, ?)",
+            [CORRECTED, REFUNDED_LATER, RETURNED, CARD_HOLDER]).fetchall()
     return dict(rows)
 
 
@@ -226,11 +241,12 @@ def _require_equal(found: Outcome, truth: Truth) -> None:
     assert found.value_of(truth.keys[CORRECTED], "purchase_amount__value") == 32
     assert found.value_of(truth.keys[REFUNDED_LATER], "purchase_amount__value") == 70
     assert found.value_of(truth.keys[RETURNED], "purchase_amount__value") == 20
+    assert found.value_of(truth.keys[CARD_HOLDER], "purchase_amount__value") == 122
 
 
 def test_the_truth_has_something_to_lose(truth: Truth) -> None:
     assert {part.kind for part in truth.parts} == {"orders", "refunds", "interactions", "surveys",
-                                                   "customers", "fx_rates"}
+                                                   "customers", "fx_rates", "cards", "till"}
     assert len(truth.outcome.scores) > 50
     assert truth.outcome.scores["crm_value"].nunique() > 10
     assert {"curve", "cut", "prior"} <= set(truth.outcome.reference["item_kind"])

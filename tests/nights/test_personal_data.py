@@ -35,6 +35,10 @@ def plant(home: TrialHome) -> None:
         ["C-3", EMAIL, PHONE, f"{NAME} {FAMILY_NAME}", "", ""],
         ["C-4", NAME, CHINESE_NAME, "", LANDLINE, ""],
         *([f"C-{n}", "2026-01-05", f"Somebody {n}", "", "", "West"] for n in range(10, 40))])
+    # In another system the person is known by the address, or by what slipped into the column.
+    home.drop("people_2026-11-20.csv", ("customer_id", "valid_from", "forum_id"), [
+        ["C-1", "2026-01-05", EMAIL], ["C-2", "2026-01-05", PHONE], ["C-5", NAME, OTHER_PHONE],
+        *([f"C-{n}", "2026-01-05", f"F-{n}"] for n in range(10, 40))])
     home.drop("orders_2026-11-20.csv", ORDER_HEADER, [
         *([f"O-{n}", "1", f"C-{n}", f"{NIGHT} 10:00:00", "completed", 1, 10 * n, "CNY"]
           for n in range(1, 40)),
@@ -67,7 +71,9 @@ def canary_home(tmp_path_factory: pytest.TempPathFactory) -> TrialHome:
     home = real_home(tmp_path_factory.mktemp("canary") / "home", {
         "home.yaml": {"maximum_rejected_share: 0.05": "maximum_rejected_share: 0.9",
                       "maximum_held_share: 0.05": "maximum_held_share: 0.5",
-                      "threads: auto": "threads: 2"}})
+                      "threads: auto": "threads: 2"},
+        "sources.yaml": {"\nsources:\n": "\nsources:\n  people:\n    kind: customers\n"
+                         "    files: [\"people*\"]\n    other_ids: {forum_id: forum}\n"}})
     plant(home)
     said = [home.crm("check", **VARIABLES).expect(0),
             home.crm("run", "--date", NIGHT, **VARIABLES).expect(0),

@@ -54,6 +54,8 @@ FURTHER: dict[str, dict[str, Any]] = {
                          "database": {
                          "kind": "interactions",
                          "database": {"url": "SHOP_URL", "query": "select 1", "cursor": "id"}},
+                         "people": {"kind": "customers", "files": ["people/*"],
+                                    "other_ids": {"desk_id": "zendesk"}},
                          "joined": {"kind": "orders", "query": "queries/orders.sql",
                                     "inputs": {"heads": {"files": ["heads/*"]}}}}},
 }

@@ -51,6 +51,9 @@ def _make(home: TrialHome) -> None:
     home.edit("home.yaml", "maximum_rejected_share: 0.05", "maximum_rejected_share: 1")
     home.edit("home.yaml", "maximum_held_share: 0.05", "maximum_held_share: 1")
     home.edit("crm.yaml", "ids: []", "ids: [X-LISTED]")
+    home.edit("sources.yaml", "\nsources:\n", "\nsources:\n  people:\n    kind: customers\n"
+              "    files: [\"people/*\"]\n    other_ids: {desk_id: zendesk}\n")
+    home.edit("crm.yaml", "never_merge: []", 'never_merge: [[X-APART, "zendesk:4713"]]')
     _drop_crafted_files(home)
     home.crm("run", "--from", FIRST, "--to", LAST).expect(0)
 
@@ -74,6 +77,15 @@ def _drop_crafted_files(home: TrialHome) -> None:
     home.drop("orders/orders_guests_2026-11-19.csv", (*ORDER_HEADER, "email"), [
         ("XO13", 1, "", f"{FIRST} 10:00:00", "completed", 1, "11.00", "CNY", "guest@example.com"),
         ("XO14", 1, "", f"{FIRST} 10:00:00", "completed", 1, "4.00", "CNY", "Merged@Example.com")])
+    # The shop's records list requesters of the help desk, whose tickets a preset recognises.
+    home.drop("people/people.csv", ("customer_id", "valid_from", "desk_id"), [
+        ("X-DESK", "2026-11-10", "4711"), ("X-SILENT", "2026-11-11", "4716"),
+        ("X-APART", "2026-11-12", "4713"), ("X-LATER-LIST", "2026-12-01", "4714"),
+        ("X-SOON", "soon", "4715")])
+    home.drop("tickets.csv", ("id", "created_at", "updated_at", "status", "requester_id",
+                              "subject", "via_channel", "type"), [
+        ("T-1", f"{FIRST} 10:00:00", f"{FIRST} 10:00:00", "open", "4711", "?", "web", "problem"),
+        ("T-2", f"{FIRST} 11:00:00", f"{FIRST} 11:00:00", "open", "4711", "?", "web", "question")])
     home.drop("refunds/refunds_2026-11-19.csv",
               ("refund_id", "order_id", "refunded_at", "refund", "currency"),
               [("R-1", "XO8", f"{FIRST} 11:00:00", "1.00", "USD")])

@@ -157,6 +157,50 @@ def test_a_merge_is_explained_and_how_to_undo_it(home):
                for line in said(home, "X-MERGED-1", language="zh"))
 
 
+def test_tickets_of_a_listed_requester_are_the_customers(home):
+    """Found by the shop's id, the desk's, and the desk's with its space; and how to undo it."""
+    token = identity_token(SAMPLE_SECRET, "zendesk", "4711")
+    lines = said(home, "zendesk:4711")
+    assert lines[0] == "zendesk:4711 is:"
+    assert lines[1:] == said(home, "X-DESK")[1:] == said(home, "4711")[1:]
+    assert "- ids in the exports: X-DESK, zendesk:4711" in lines
+    assert any(line.startswith("- 2 identities are this one customer") for line in lines)
+    assert (f"- linked to zendesk:4711, token {token}, which customer records list: X-DESK "
+            f"(people, since 2026-11-10)") in lines
+    [undo] = [line for line in lines if line.startswith("- to undo that")]
+    assert 'never_merge: [[X-DESK, "zendesk:4711"]]' in undo
+    assert f"ignored_contacts: [{token}]" in undo
+    assert any("interactions: 2, the last on" in line for line in lines)
+    assert any(CHINESE.search(line) and token in line
+               for line in said(home, "4711", language="zh"))
+
+
+def test_a_listed_id_that_nothing_else_names_leads_to_its_customer(home):
+    """It is no key, though its token is the smaller one; nor is a requester with tickets."""
+    for customer, listed in (("X-SILENT", "4716"), ("X-DESK", "4711")):
+        assert identity_token(SAMPLE_SECRET, "zendesk", listed) < key_of(customer)
+        assert f"Customer {key_of(customer)}, as of {LAST}" in said(home, listed)
+    lines = said(home, "4716")
+    assert "- ids in the exports: X-SILENT, zendesk:4716" in lines
+    assert lines[1:] == said(home, "X-SILENT")[1:]
+    assert any(line.startswith("- linked to zendesk:4716, token") for line in lines)
+    assert home.query("select id_space, source_customer_id from crm.customer_ids "
+                      "where id_space = 'zendesk' order by 2") == [
+        {"id_space": "zendesk", "source_customer_id": number} for number in ("4711", "4716")]
+
+
+def test_a_listed_id_that_a_rule_keeps_apart_is_told_with_the_rule(home):
+    token = identity_token(SAMPLE_SECRET, "zendesk", "4713")
+    text = text_of(said(home, "zendesk:4713"))
+    assert "is not among the customers" in text
+    assert "Only customer records list it, and a rule keeps it from joining them:" in text
+    assert (f"- not linked to zendesk:4713, token {token}, which customer records list, by rule "
+            f"never_merge: X-APART (people, since 2026-11-12)") in text
+    own = said(home, "X-APART")
+    assert "- ids in the exports: X-APART" in own
+    assert any(token in line and "by rule never_merge: X-APART" in line for line in own)
+
+
 def test_an_address_alone_is_a_customer_who_is_not_named(home):
     """An order with nothing but an address: found by asking for the address, in any writing."""
     token = identity_token(SAMPLE_SECRET, "email", "guest@example.com")
@@ -213,6 +257,8 @@ def test_what_a_merge_changed_is_told(home):
     ("X-LATER", ("the first on 2026-11-22", "crm-value run --date 2026-11-22")),
     ("X-GONE", ("Its 1 loaded rows were all replaced",)),
     ("X-CAMPAIGN", ("Only campaign exports name it",)),
+    ("zendesk:4715", ("rejected rows only (1)", "row 5: not_a_date in column valid_from")),
+    ("zendesk:4714", ("Only customer records list it (1 rows)", "none of those that hold on")),
     ("X-SHARED", ("Its orders XO15 are held", "their lines name other customers too")),
     ("XO10", ("order number (source orders, 2026-11-22)", "It is dated after 2026-11-20: it counts "
               "in the night of 2026-11-22: crm-value run --date 2026-11-22")),

@@ -67,6 +67,10 @@
     try_cast({{ json_text(document, key) }} as double)
 {%- endmacro %}
 
+{% macro duckdb__each_listed_identity(ids) -%}
+    unnest(list_transform({{ ids }}, lambda one: one.identity_id))
+{%- endmacro %}
+
 {% macro duckdb__print_of(columns) -%}
     hash({{ columns | join(', ') }})
 {%- endmacro %}
