@@ -265,7 +265,7 @@ def test_rows_that_are_still_wrong_stay_rejected_and_the_others_are_taken(
 
 def test_a_torn_row_may_become_several_whole_or_none(orders: Landing, tmp_path: Path) -> None:
     """A quote that was left open swallows the rows behind it."""
-    orders.put(DAY, HEADER + GOOD + 'o2,"1,c2\n')
+    orders.put(DAY, HEADER + 'o2,"1,c2\n' + GOOD)
     orders.load()
     (path,) = write(orders, tmp_path)
     (torn,) = rows_of(path)
