@@ -122,6 +122,7 @@ class LoadResult:
         unusable_contacts: column -> rows whose e-mail address or telephone number is none; they
             are loaded, and known by it to nobody.
         notes: what was found out from the file's own content, in words.
+        unread_questions: questions of a survey that nothing reads: column -> what it asks.
     """
 
     load_seq: int
@@ -134,6 +135,7 @@ class LoadResult:
     is_repeated_file: bool = False
     unusable_contacts: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unread_questions: Mapping[str, str] = field(default_factory=dict)
 
 
 class Engine(Protocol):

@@ -28,7 +28,7 @@ from dagster_project.ingest.landing import (
     without_growing_files,
 )
 from dagster_project.ingest.queried_loads import find_queried_loads
-from dagster_project.ingest.recognition import Sight, recognise
+from dagster_project.ingest.recognition import Sight, questions_in_words, recognise
 from dagster_project.ingest.sources import Source, Sources
 
 # Of columns that nothing reads; all of them are in load_ledger.
@@ -268,6 +268,15 @@ def place_of(name: str) -> str:
     return name if name.startswith(("query:", "database:")) else f"landing/{name}"
 
 
+def _ignored_words(columns: Sequence[str]) -> str:
+    if not columns:
+        return ""
+    more = len(columns) - SHOWN_COLUMNS
+    shown = ", ".join(columns[:SHOWN_COLUMNS]) + (f" and {more} more" if more > 0 else "")
+    counted = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+    return f"; {counted} nothing reads: {shown}"
+
+
 def words_of(report: IngestReport) -> list[str]:
     """What an ingest did, a line a file."""
     lines = []
@@ -284,10 +293,10 @@ def words_of(report: IngestReport) -> list[str]:
         line += "".join(f"; {note}" for note in result.notes)
         line += "".join(f"; {rows_n} rows whose {column} is none that can be read, and so joins "
                         f"nobody" for column, rows_n in result.unusable_contacts.items())
-        if result.ignored_columns:
-            line += f"; {len(result.ignored_columns)} columns nothing reads: "
-            line += ", ".join(result.ignored_columns[:SHOWN_COLUMNS])
-            line += ", ..." if len(result.ignored_columns) > SHOWN_COLUMNS else ""
+        if result.unread_questions:
+            line += f"; questions nothing reads: {questions_in_words(result.unread_questions)}"
+        line += _ignored_words([name for name in result.ignored_columns
+                                if name not in result.unread_questions])
         lines.append(line)
     lines += [f"landing/{name}: " + (
                   f"the same content as {place_of(first)} of this delivery, all rows repeated"

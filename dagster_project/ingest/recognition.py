@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dagster_project.ingest.canonical import KINDS
@@ -324,6 +324,18 @@ def shown_header(header: Sequence[str]) -> str:
         return shown
     shape = re.sub(r"\d", "#", re.sub(r"[^\W\d_]", "x", shown)).replace("@", "*")
     return f"{shape} (its shape; the row looks like data, is there a header above it?)"
+
+
+def questions_in_words(questions: Mapping[str, str]) -> str:
+    """Columns of a survey and what they ask: Q1 "Would you tell a friend about us?"."""
+    return ", ".join(f'{quoted(name)} "{asked}"' if asked else quoted(name)
+                     for name, asked in questions.items())
+
+
+def quoted(name: str) -> str:
+    """A column's name as part of a sentence: some are whole questions."""
+    shown = " ".join(name.split())
+    return f'"{shown}"' if " " in shown else shown
 
 
 def _looks_like_data(cell: str) -> bool:

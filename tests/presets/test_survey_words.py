@@ -1,0 +1,82 @@
+"""What people are told of a survey file: which question was read as what, and which was not."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from dagster_project.ingest.loading import IngestReport, words_of
+from dagster_project.ingest.presets import shipped_presets
+from dagster_project.ingest.sources import Sources
+from tests.ingest.conftest import Landing
+
+FILE = "Shop+feedback.csv"
+METADATA = {"StartDate": "Start Date", "EndDate": "End Date", "Status": "Response Type",
+            "IPAddress": "IP Address", "Finished": "Finished", "RecordedDate": "Recorded Date",
+            "ResponseId": "Response ID", "RecipientEmail": "Recipient Email",
+            "UserLanguage": "User Language"}
+
+
+def export(questions: dict[str, str], *answers: Sequence[str],
+           statuses: Sequence[str] = ()) -> str:
+    """An export of Qualtrics with these columns and rows of answers."""
+    columns = {**METADATA, **questions}
+    third = [f'{{"ImportId":"{name}","timeZone":"Europe/Paris"}}' for name in columns]
+    stream = io.StringIO()
+    writer = csv.writer(stream)
+    writer.writerows([columns, columns.values(), third])
+    for number, given in enumerate(answers):
+        status = statuses[number] if statuses else "IP Address"
+        writer.writerow(["2026-01-02 10:00:00", "2026-01-02 10:01:00", status, "192.0.2.1",
+                         "True", "2026-01-02 10:01:00", f"R_{number}", f"c{number}@example.com",
+                         "EN", *given])
+    return stream.getvalue()
+
+
+@pytest.fixture
+def load(tmp_path: Path,
+         monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Landing, IngestReport]]:
+    """Loads one export with the presets of the project."""
+    monkeypatch.setattr("dagster_project.ingest.landing.SECOND_LOOK_SECONDS", 0.0)
+
+    def loaded(text: str) -> tuple[Landing, IngestReport]:
+        landing = Landing(tmp_path / "home", {"unused": {"kind": "orders", "files": ["unused/*"]}})
+        landing.sources = Sources.model_validate(
+            {"time_zone": "UTC", "sources": {"unused": {"kind": "orders", "files": ["unused/*"]}}},
+            context={"presets": shipped_presets()})
+        landing.put(FILE, text)
+        return landing, landing.load()
+
+    return loaded
+
+
+def line_of(report: IngestReport) -> str:
+    (line,) = words_of(report)
+    return line
+
+
+def test_each_question_is_said_with_what_it_was_read_as_or_that_nothing_reads_it(load):
+    """A question whose words are not known would be lost among columns nobody looks at."""
+    _, report = load(export({
+        "Q1": "How likely are you to recommend us?", "Q2": "How satisfied are you?",
+        "Q3": "Would you tell a friend\nabout us?", "Q4": "What could we do better?",
+        "Q1_NPS_GROUP": "How likely are you to recommend us? - Group"},
+        ["9", "5", "8", "", "Promoter"]))
+    line = line_of(report)
+    assert "; Q1 as nps 0-10, Q2 as csat 1-5; " in line
+    assert ('; questions nothing reads: Q3 "Would you tell a friend about us?", '
+            'Q4 "What could we do better?"; ') in line
+    assert line.endswith("; 5 columns nothing reads: StartDate, EndDate, IPAddress, "
+                         "UserLanguage, Q1_NPS_GROUP")
+
+
+def test_a_survey_without_a_known_question_is_shown_its_questions_and_one_as_the_example(load):
+    _, report = load(export({"Q3": "Would you tell a friend?", "Q4": "How was it?"}, ["8", "5"]))
+    said = report.refused[FILE]
+    assert 'Its questions: Q3 "Would you tell a friend?", Q4 "How was it?".' in said
+    assert "answers: [{question: {column: 'Q3'}, instrument: nps, scale: [0, 10]}]" in said
+    assert not any(name in said for name in METADATA)
