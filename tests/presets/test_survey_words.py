@@ -11,6 +11,7 @@ import pytest
 
 from dagster_project.ingest.loading import IngestReport, words_of
 from dagster_project.ingest.presets import shipped_presets
+from dagster_project.ingest.quarantine import Choice, quarantine_words
 from dagster_project.ingest.sources import Sources
 from tests.ingest.conftest import Landing
 
@@ -80,3 +81,18 @@ def test_a_survey_without_a_known_question_is_shown_its_questions_and_one_as_the
     assert 'Its questions: Q3 "Would you tell a friend?", Q4 "How was it?".' in said
     assert "answers: [{question: {column: 'Q3'}, instrument: nps, scale: [0, 10]}]" in said
     assert not any(name in said for name in METADATA)
+
+
+def test_the_usual_five_words_of_satisfaction_are_read_and_others_get_the_right_advice(load):
+    """The export with choice text has no numbers; what is no known word must not be guessed."""
+    landing, report = load(export(
+        {"Q2": "Overall, how satisfied are you with our shop?"},
+        ["Extremely satisfied"], ["Somewhat satisfied"], ["Neither satisfied nor dissatisfied"],
+        ["Somewhat dissatisfied"], ["Extremely dissatisfied"], ["Quite happy"]))
+    assert landing.rows("select cast(score as integer), cast(scale_max as integer) "
+                        "from raw_survey_answers order by row_no") == [
+        (5, 5), (4, 5), (3, 5), (2, 5), (1, 5)]
+    assert report.loaded[0].result.rejected_by_reason == {"not_a_number": 1}
+    (*_, said) = quarantine_words(landing.stores, Choice())
+    assert said.startswith("    1 not_a_number in score, row 6 (such as 'xxxxx xxxxx'). ")
+    assert said.endswith("Export numeric values, or state words: under answers in sources.yaml.")
