@@ -189,7 +189,9 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, 
                     scratch, builder.worded_query(target), request, target,
                     ", ".join(record.rules[target].from_))
                 if readings[target].is_worth_telling:
-                    notes.append(f"{target} read as {readings[target].words}")
+                    zone = (f", those without an offset in {request.source.time_zone}"
+                            if builder.is_time(target) else "")
+                    notes.append(f"{target} read as {readings[target].words}{zone}")
         queries.append(builder.query(readings))
     scratch.execute("create table mapped as " + " union all ".join(queries))
     columns = ", ".join(identifier(name) for name in _wanted(request))
@@ -547,6 +549,10 @@ class _RecordQuery:
             if self._types.get(target) in ("time", "date") and not rule.format \
                     and self._header.cell(rule.from_ + rule.fallback + rule.join) is not None:
                 yield target
+
+    def is_time(self, target: str) -> bool:
+        """Whether the column has times, which are in some zone."""
+        return self._types.get(target) == "time"
 
     def worded_query(self, target: str) -> str:
         """The values of one column before they are written as times, as column `value`."""
