@@ -327,7 +327,8 @@ def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
         raise AssertionError(f"law of rows broken while reading: {read} read, {loaded} loaded, "
                              f"{repeated} repeated, {rejected} rejected")
     return LoadResult(load_seq, read, loaded, repeated, rejected, staging.ignored_columns,
-                      reasons, notes=staging.notes, unread_questions=staging.unread_questions)
+                      reasons, notes=staging.notes, unread_questions=staging.unread_questions,
+                      answers_n=staging.answers_n)
 
 
 def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
@@ -56,7 +56,7 @@ class Staging:
     Attributes:
         ignored_columns: columns of the file that nothing reads, by their names.
         notes: what was found out from the file's own content.
-        unread_questions: see `LoadResult`.
+        unread_questions, answers_n: see `LoadResult`.
         given: columns of `staged` in which some row may have a value.
         is_numbered: `staged` has row_no and file_row_no; if not, its rows come in the order of
             the file, every one.
@@ -73,6 +73,7 @@ class Staging:
     is_trimmed: bool = True
     as_delivered: str | None = None
     unread_questions: Mapping[str, str] = field(default_factory=dict)
+    answers_n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -202,9 +203,17 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, 
         f"aside_column as column_name, aside_value as at_fault "
         f"from mapped where aside_reason is not null")
     given = frozenset(name for record in records for name in record.rules)
-    unread = _unread_questions(header) if request.source.answers else {}
-    return Staging(header.ignored(), tuple(notes), given, as_delivered=_as_delivered(header),
-                   unread_questions=unread)
+    told = Staging(header.ignored(), tuple(notes), given, as_delivered=_as_delivered(header))
+    if not request.source.answers:
+        return told
+    return replace(told, unread_questions=_unread_questions(header), answers_n=_rows_n(scratch))
+
+
+def _rows_n(scratch: duckdb.DuckDBPyConnection) -> int:
+    """Rows of data of the file, those that cannot be read too."""
+    ((rows_n,),) = scratch.execute(
+        "select (select count(*) from file_rows) + (select count(*) from unreadable)").fetchall()
+    return int(rows_n)
 
 
 def _wanted(request: LoadRequest) -> tuple[str, ...]:

@@ -268,6 +268,20 @@ def place_of(name: str) -> str:
     return name if name.startswith(("query:", "database:")) else f"landing/{name}"
 
 
+def _counts(result: LoadResult) -> str:
+    """What became of the rows; those that a rule leaves out are not said to be wrong."""
+    read = f"{result.rows_read_n} rows read"
+    if result.answers_n is not None:
+        read = f"{result.answers_n} answers with {result.rows_read_n} scores read"
+    reasons = dict(result.rejected_by_reason)
+    left_out_n = reasons.pop("left_out", 0)
+    words = (f"{read}, {result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
+             f"{result.rows_rejected_n - left_out_n} rejected")
+    if reasons:
+        words += " (" + ", ".join(f"{reason} {count}" for reason, count in reasons.items()) + ")"
+    return words + (f", {left_out_n} left out by rule" if left_out_n else "")
+
+
 def _ignored_words(columns: Sequence[str]) -> str:
     if not columns:
         return ""
@@ -283,13 +297,7 @@ def words_of(report: IngestReport) -> list[str]:
     for file in report.loaded:
         result = file.result
         known = f"{file.recognised}; " if file.recognised else ""
-        line = (f"{place_of(file.name)}: {known}{result.rows_read_n} rows read, "
-                f"{result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
-                f"{result.rows_rejected_n} rejected")
-        if result.rejected_by_reason:
-            line += " (" + ", ".join(
-                f"{count} left out by rule" if reason == "left_out" else f"{reason} {count}"
-                for reason, count in result.rejected_by_reason.items()) + ")"
+        line = f"{place_of(file.name)}: {known}{_counts(result)}"
         line += "".join(f"; {note}" for note in result.notes)
         line += "".join(f"; {rows_n} rows whose {column} is none that can be read, and so joins "
                         f"nobody" for column, rows_n in result.unusable_contacts.items())

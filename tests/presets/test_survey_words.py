@@ -96,3 +96,15 @@ def test_the_usual_five_words_of_satisfaction_are_read_and_others_get_the_right_
     (*_, said) = quarantine_words(landing.stores, Choice())
     assert said.startswith("    1 not_a_number in score, row 6 (such as 'xxxxx xxxxx'). ")
     assert said.endswith("Export numeric values, or state words: under answers in sources.yaml.")
+
+
+def test_answers_and_scores_are_counted_apart_and_what_a_rule_leaves_out_is_not_rejected(load):
+    """Two questions of two people are no four rows, and a preview is no fault."""
+    landing, report = load(export(
+        {"Q1": "How likely are you to recommend us?", "Q2": "How satisfied are you?"},
+        ["9", "5"], ["8", "4"], ["7", "9"], ["1", "1"],
+        statuses=["IP Address", "IP Address", "IP Address", "Survey Preview"]))
+    assert "; 4 answers with 8 scores read, 5 loaded, 0 repeated, 1 rejected (off_scale 1), " \
+           "2 left out by rule; Q1 as nps" in line_of(report)
+    assert landing.rows("select rows_read_n, rows_loaded_n, rows_rejected_n from load_ledger") == [
+        (8, 5, 3)]
