@@ -37,13 +37,19 @@ SHOWN_COLUMNS = 6
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """One file that was loaded, and what became of its rows; `recognised`: how it was known."""
+    """One file that was loaded, and what became of its rows.
+
+    Attributes:
+        recognised: how it was known.
+        phone_region: country by which its telephone numbers without one were read.
+    """
 
     name: str
     source: str
     kind: str
     result: LoadResult
     recognised: str = ""
+    phone_region: str | None = None
 
 
 @dataclass
@@ -226,7 +232,8 @@ def _note(report: IngestReport, request: LoadRequest, outcome: LoadResult | File
             f"landing/{request.name}", place_of(request.name))
     elif not outcome.is_repeated_file:
         report.loaded.append(LoadedFile(request.name, request.source.name, request.kind.name,
-                                        outcome, report.recognised.get(request.name, "")))
+                                        outcome, report.recognised.get(request.name, ""),
+                                        request.source.phone_region))
     elif is_file:
         report.repeated[request.name] = next(
             (loaded.name for loaded in report.loaded
@@ -282,6 +289,20 @@ def _counts(result: LoadResult) -> str:
     return words + (f", {left_out_n} left out by rule" if left_out_n else "")
 
 
+def _unusable_words(column: str, rows_n: int, region: str | None) -> str:
+    """Rows with a contact that is none, and the cure where numbers may lack their country."""
+    what = {"email": "an e-mail address", "phone": "a telephone number"}.get(column, f"a {column}")
+    rows = "1 row has" if rows_n == 1 else f"{rows_n} rows have"
+    words = f"{rows} {what} that cannot be read and identifies nobody"
+    if column != "phone":
+        return words
+    read = (f"numbers without a country code are read as those of {region}; if they are of "
+            f"another country, change" if region else
+            "numbers without a country code need")
+    return (f"{words} ({read} phone_region in config/sources.yaml; for a new home, crm-value init "
+            f"--phone-region {'GB' if region == 'US' else 'US'})")
+
+
 def _ignored_words(columns: Sequence[str]) -> str:
     if not columns:
         return ""
@@ -299,8 +320,8 @@ def words_of(report: IngestReport) -> list[str]:
         known = f"{file.recognised}; " if file.recognised else ""
         line = f"{place_of(file.name)}: {known}{_counts(result)}"
         line += "".join(f"; {note}" for note in result.notes)
-        line += "".join(f"; {rows_n} rows whose {column} is none that can be read, and so joins "
-                        f"nobody" for column, rows_n in result.unusable_contacts.items())
+        line += "".join(f"; {_unusable_words(column, rows_n, file.phone_region)}"
+                        for column, rows_n in result.unusable_contacts.items())
         if result.unread_questions:
             line += f"; questions nothing reads: {questions_in_words(result.unread_questions)}"
         line += _ignored_words([name for name in result.ignored_columns
