@@ -271,6 +271,15 @@ ADVICE_ON_COLUMNS = {
                                "sources.yaml.",
 }
 
+# Words of answers on scales. A rejected answer of these words alone tells nothing of anybody, and
+# what it says must be seen to be stated under words:.
+ANSWER_WORDS = (
+    "a", "agree", "all", "and", "at", "average", "bad", "difficult", "disagree", "dissatisfied",
+    "easy", "excellent", "extremely", "fair", "good", "happy", "hard", "likely", "little",
+    "moderately", "neither", "neutral", "no", "nor", "not", "ok", "okay", "or", "poor", "quite",
+    "rather", "satisfied", "slightly", "somewhat", "strongly", "terrible", "undecided", "unhappy",
+    "unlikely", "unsatisfied", "unsure", "very", "yes")
+
 
 def advice_on(reason: str, column: str) -> str:
     """What to do about a value that is rejected; empty for reasons of other declarations."""

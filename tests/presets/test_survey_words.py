@@ -88,13 +88,16 @@ def test_the_usual_five_words_of_satisfaction_are_read_and_others_get_the_right_
     landing, report = load(export(
         {"Q2": "Overall, how satisfied are you with our shop?"},
         ["Extremely satisfied"], ["Somewhat satisfied"], ["Neither satisfied nor dissatisfied"],
-        ["Somewhat dissatisfied"], ["Extremely dissatisfied"], ["Quite happy"]))
+        ["Somewhat dissatisfied"], ["Extremely dissatisfied"], ["Moderately satisfied"],
+        ["Ask Ada"]))
     assert landing.rows("select cast(score as integer), cast(scale_max as integer) "
                         "from raw_survey_answers order by row_no") == [
         (5, 5), (4, 5), (3, 5), (2, 5), (1, 5)]
-    assert report.loaded[0].result.rejected_by_reason == {"not_a_number": 1}
+    assert report.loaded[0].result.rejected_by_reason == {"not_a_number": 2}
     (*_, said) = quarantine_words(landing.stores, Choice())
-    assert said.startswith("    1 not_a_number in score, row 6 (such as 'xxxxx xxxxx'). ")
+    assert said.startswith(
+        "    2 not_a_number in score, row 6, 7 (such as 'Moderately satisfied'). ")
+    assert landing.only("select masked_value from rejected_rows where row_no = 7") == "xxx xxx"
     assert said.endswith("Export numeric values, or state words: under answers in sources.yaml.")
 
 
