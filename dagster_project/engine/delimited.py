@@ -2,7 +2,8 @@
 
 A clean file is read by the engine's own reader, many times as fast. A file in which that finds
 any fault is sifted here: row by row, each either whole and copied, or set aside with its reason.
-A quote that is opened and not closed costs its own line, not those behind it.
+A quote that is opened and not closed costs its own line, not those behind it. A file that ends in
+the middle of its last row is no damaged row but half a file, and is refused.
 """
 
 from __future__ import annotations
@@ -150,7 +151,8 @@ def sift(source: BinaryIO, target: BinaryIO, name: str, columns_n: int,
     `source` stands.
 
     Raises:
-        FileRefused: so many quotes are open that rows cannot be told from each other.
+        FileRefused: so many quotes are open that rows cannot be told from each other, or the
+            text ends in the middle of its last row.
     """
     lines = _Lines(source)
     row_no, read_again = 0, 0
@@ -164,38 +166,38 @@ def sift(source: BinaryIO, target: BinaryIO, name: str, columns_n: int,
         if lines.is_cut(line):
             lines.skip_rest(line)
             yield BadRow(row_no, "unreadable", _text(line[:1000]))
-        elif quote not in line:
-            body = line.rstrip(b"\r\n")
+            continue
+        if quote not in line:
+            row, body = line, line.rstrip(b"\r\n")
             cells_n = body.count(mark) + 1
             while cells_n > columns_n and body.endswith(mark):
                 body, cells_n = body[:-1], cells_n - 1
-            reason = _fault(body, cells_n, columns_n)
-            if reason is None:
-                target.write(body)
-                target.write(b"\n")
-            else:
-                yield BadRow(row_no, reason, _text(body))
+            copied = body + b"\n"
         else:
             was_given_back = lines.took_again
-            taken, cells = _quoted_row(line, lines, delimiter)
+            taken, cells, is_open = _quoted_row(line, lines, delimiter)
+            if is_open and not _has_whole_row(taken[1:], whole, mark, columns_n):
+                raise cut_off(name, row_no)
             if cells is None or (was_given_back and not whole.fullmatch(b"".join(taken))):
                 lines.give_back(taken[1:])
                 read_again += sum(map(len, taken[1:]))
                 if read_again > MAXIMUM_BYTES_READ_AGAIN:
-                    raise FileRefused(
-                        f"landing/{name}: from row {row_no} on quotes are opened and not closed "
-                        f"too often to tell its rows apart; export it again with quotes doubled "
-                        f"inside cells")
+                    raise _too_many_quotes(name, row_no)
                 yield BadRow(row_no, "unreadable", _text(line.rstrip(b"\r\n")))
                 continue
-            body = b"".join(taken)
+            row = b"".join(taken)
             while len(cells) > columns_n and not cells[-1]:
                 cells.pop()
-            reason = _fault(body, len(cells), columns_n)
-            if reason is None:
-                target.write(_written(cells, delimiter))
-            else:
-                yield BadRow(row_no, reason, _text(body.rstrip(b"\r\n")))
+            body, cells_n = row, len(cells)
+            copied = _written(cells, delimiter)
+        reason = _fault(body, cells_n, columns_n)
+        if reason is None:
+            target.write(copied)
+        elif cells_n < columns_n and not row.endswith((b"\n", b"\r")):
+            # Only the last row of a file may lack its end.
+            raise cut_off(name, row_no)
+        else:
+            yield BadRow(row_no, reason, _text(body.rstrip(b"\r\n")))
 
 
 def _whole_row(mark: bytes) -> re.Pattern[bytes]:
@@ -213,6 +215,27 @@ def _fault(body: bytes, cells_n: int, columns_n: int) -> str | None:
     return "too_many_columns" if cells_n > columns_n else None
 
 
+def cut_off(name: str, row_no: int) -> FileRefused:
+    """Words for a file that is not all there: what came of it would pass for all of it."""
+    return FileRefused(f"landing/{name}: ends in the middle of row {row_no}, it is probably "
+                       f"incomplete; deliver it again, whole")
+
+
+def _too_many_quotes(name: str, row_no: int) -> FileRefused:
+    return FileRefused(
+        f"landing/{name}: from row {row_no} on quotes are opened and not closed too often to tell "
+        f"its rows apart; export it again with quotes doubled inside cells")
+
+
+def _has_whole_row(lines: list[bytes], whole: re.Pattern[bytes], mark: bytes,
+                   columns_n: int) -> bool:
+    """Whether some of the lines that an open quote took along is a row by itself.
+
+    Then the quote stands there by mistake, and the file goes on behind it.
+    """
+    return any(line.count(mark) + 1 >= columns_n and whole.fullmatch(line) for line in lines)
+
+
 def _is_utf8(body: bytes) -> bool:
     if body.isascii():
         return True
@@ -223,12 +246,17 @@ def _is_utf8(body: bytes) -> bool:
     return True
 
 
-def _quoted_row(first: bytes, lines: _Lines, delimiter: str) -> tuple[list[bytes],
-                                                                      list[str] | None]:
-    """The lines of a row that has quotes, and its cells; None: its quotes are wrong."""
+def _quoted_row(first: bytes, lines: _Lines,
+                delimiter: str) -> tuple[list[bytes], list[str] | None, bool]:
+    """The lines of a row that has quotes, its cells, and whether a quote is open to the end.
+
+    The cells are None where the quotes are wrong.
+    """
     taken: list[bytes] = []
+    is_at_end = False
 
     def feed() -> Iterator[str]:
+        nonlocal is_at_end
         line, size = first, 0
         while line:
             taken.append(line)
@@ -237,13 +265,14 @@ def _quoted_row(first: bytes, lines: _Lines, delimiter: str) -> tuple[list[bytes
                 return
             yield line.decode("utf-8", "surrogateescape")
             line = lines.take()
+        is_at_end = True
 
     try:
         cells = next(csv.reader(feed(), delimiter=delimiter, strict=True,
                                 skipinitialspace=True))
     except (csv.Error, StopIteration):
-        return taken, None
-    return taken, cells
+        return taken, None, is_at_end
+    return taken, cells, False
 
 
 def _written(cells: list[str], delimiter: str) -> bytes:

@@ -122,6 +122,9 @@ class LoadResult:
         unusable_contacts: column -> rows whose e-mail address or telephone number is none; they
             are loaded, and known by it to nobody.
         notes: what was found out from the file's own content, in words.
+        answers_n: rows of data of a survey that has one for all questions of somebody; the other
+            numbers are of the scores in them. None: a row is a record.
+        unread_questions: questions of a survey that nothing reads: column -> what it asks.
     """
 
     load_seq: int
@@ -134,6 +137,8 @@ class LoadResult:
     is_repeated_file: bool = False
     unusable_contacts: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    unread_questions: Mapping[str, str] = field(default_factory=dict)
+    answers_n: int | None = None
 
 
 class Engine(Protocol):

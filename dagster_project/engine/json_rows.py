@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 import duckdb
 
-from dagster_project.engine.delimited import FIRST_ROWS, MAXIMUM_ROW_BYTES
+from dagster_project.engine.delimited import FIRST_ROWS, MAXIMUM_ROW_BYTES, cut_off
 from dagster_project.engine.stores import literal
 from dagster_project.ingest.landing import FileRefused
 
@@ -189,6 +189,23 @@ def columns_of_objects(scratch: duckdb.DuckDBPyConnection, name: str) -> tuple[s
         )
     scratch.execute("drop table objects")
     return tuple(".".join(path) for path in paths)
+
+
+def require_last_object(scratch: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Raise if the last line, which has no line end, is the beginning of an object only.
+
+    Raises:
+        FileRefused: the file ends in the middle of it.
+    """
+    cut = scratch.execute(
+        """
+        select row_no from unreadable
+        where row_no = (select count(*) from lines) + (select count(*) from unreadable)
+            and row_text like '{%' and not json_valid(row_text)
+        """
+    ).fetchone()
+    if cut is not None:
+        raise cut_off(name, int(cut[0]))
 
 
 def _keep_long_decimals(scratch: duckdb.DuckDBPyConnection, name: str) -> str:

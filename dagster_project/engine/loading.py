@@ -33,7 +33,7 @@ from dagster_project.engine.tokens import (
     raw_identities,
     write_identities,
 )
-from dagster_project.ingest.canonical import KINDS
+from dagster_project.ingest.canonical import ANSWER_WORDS, KINDS
 from dagster_project.ingest.tables import LEDGER_TABLES, LOAD_INPUTS, LOAD_LEDGER, RAW_TABLES
 
 IDENTITIES = Table(
@@ -328,7 +328,8 @@ def _count(scratch: duckdb.DuckDBPyConnection, load_seq: int,
         raise AssertionError(f"law of rows broken while reading: {read} read, {loaded} loaded, "
                              f"{repeated} repeated, {rejected} rejected")
     return LoadResult(load_seq, read, loaded, repeated, rejected, staging.ignored_columns,
-                      reasons, notes=staging.notes)
+                      reasons, notes=staging.notes, unread_questions=staging.unread_questions,
+                      answers_n=staging.answers_n)
 
 
 def _write_clear_texts(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
@@ -448,6 +449,8 @@ def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
                     load_seq: int) -> None:
     place = (f"{load_seq}, row_no, file_row_no, {literal(request.source.name)}, "
              f"{literal(request.name)}")
+    word = f"({'|'.join(ANSWER_WORDS)})"
+    answers = literal(f"{word}( {word})*")
     # What could be personal is shown by its shape only: letters as x, digits as #, @ as *. A row
     # whose columns have slipped may carry a name or an address anywhere, and the shape itself
     # must not look like one.
@@ -459,6 +462,8 @@ def _write_rejected(scratch: duckdb.DuckDBPyConnection, request: LoadRequest,
             case
                 when at_fault is null then null
                 when reason = 'left_out' then at_fault
+                when column_name = 'score' and regexp_full_match(lower(at_fault), {answers})
+                    then at_fault
                 when regexp_full_match(
                     at_fault, '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T0-9:.]{{0,12}}') then at_fault
                 when regexp_full_match(at_fault, '[0-9 .,:/-]{{1,16}}')

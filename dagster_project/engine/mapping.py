@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import duckdb
 
@@ -29,6 +29,7 @@ from dagster_project.engine.mapped_values import (
 )
 from dagster_project.engine.proven_dates import Reading, proven_reading
 from dagster_project.engine.stores import identifier, literal
+from dagster_project.ingest.canonical import DEFAULT_SCALES
 from dagster_project.ingest.landing import FileRefused
 from dagster_project.ingest.mapping import (
     LINE_NUMBER,
@@ -38,12 +39,14 @@ from dagster_project.ingest.mapping import (
     normal,
 )
 from dagster_project.ingest.reading_rules import DELIMITERS, KEYED_FORMATS, Look
-from dagster_project.ingest.recognition import shown_header
+from dagster_project.ingest.recognition import questions_in_words, quoted, shown_header
 
 NO_ANSWER = "no_answer"
 # Key of a rejected row's text that has its cells as they were delivered; no column is named so.
 AS_DELIVERED = "_text"
 MAXIMUM_LINES_A_ROW = 500
+# Where a file is refused for want of one; each may be a sentence.
+QUESTIONS_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,7 @@ class Staging:
     Attributes:
         ignored_columns: columns of the file that nothing reads, by their names.
         notes: what was found out from the file's own content.
+        unread_questions, answers_n: see `LoadResult`.
         given: columns of `staged` in which some row may have a value.
         is_numbered: `staged` has row_no and file_row_no; if not, its rows come in the order of
             the file, every one.
@@ -68,6 +72,8 @@ class Staging:
     is_numbered: bool = True
     is_trimmed: bool = True
     as_delivered: str | None = None
+    unread_questions: Mapping[str, str] = field(default_factory=dict)
+    answers_n: int | None = None
 
 
 @dataclass(frozen=True)
@@ -77,10 +83,12 @@ class _Record:
     Attributes:
         rules: canonical column -> rule.
         is_there: SQL over cells that says whether a row gives it; None: always.
+        question: the question that it answers, and as what, in words.
     """
 
     rules: dict[str, ColumnRule]
     is_there: str | None = None
+    question: str = ""
 
 
 @dataclass
@@ -173,7 +181,7 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, 
     _make_rows(scratch)
     cells = _cells(request)
     readings: dict[str, Reading] = {}
-    queries, notes = [], []
+    queries, notes = [], _questions_read(records)
     for variant, record in enumerate(records):
         builder = _RecordQuery(request, header, record, variant, records, cells)
         for target in builder.unproven_times():
@@ -182,7 +190,9 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, 
                     scratch, builder.worded_query(target), request, target,
                     ", ".join(record.rules[target].from_))
                 if readings[target].is_worth_telling:
-                    notes.append(f"{target} read as {readings[target].words}")
+                    zone = (f", those without an offset in {request.source.time_zone}"
+                            if builder.is_time(target) else "")
+                    notes.append(f"{target} read as {readings[target].words}{zone}")
         queries.append(builder.query(readings))
     scratch.execute("create table mapped as " + " union all ".join(queries))
     columns = ", ".join(identifier(name) for name in _wanted(request))
@@ -193,7 +203,17 @@ def stage(scratch: duckdb.DuckDBPyConnection, request: LoadRequest, seen: Look, 
         f"aside_column as column_name, aside_value as at_fault "
         f"from mapped where aside_reason is not null")
     given = frozenset(name for record in records for name in record.rules)
-    return Staging(header.ignored(), tuple(notes), given, as_delivered=_as_delivered(header))
+    told = Staging(header.ignored(), tuple(notes), given, as_delivered=_as_delivered(header))
+    if not request.source.answers:
+        return told
+    return replace(told, unread_questions=_unread_questions(header), answers_n=_rows_n(scratch))
+
+
+def _rows_n(scratch: duckdb.DuckDBPyConnection) -> int:
+    """Rows of data of the file, those that cannot be read too."""
+    ((rows_n,),) = scratch.execute(
+        "select (select count(*) from file_rows) + (select count(*) from unreadable)").fetchall()
+    return int(rows_n)
 
 
 def _wanted(request: LoadRequest) -> tuple[str, ...]:
@@ -372,10 +392,41 @@ def _answer_records(header: _Header, common: dict[str, ColumnRule]) -> list[_Rec
         told[answer.instrument] = name
         rules = {**common, **_rules_of_answer(header, answer, position)}
         given = answer_is_given(cell_text(f"c{position}", cells), answer.skipped)
-        records.append(_Record(rules, given))
+        records.append(_Record(rules, given, _read_as(name, answer)))
     if not records:
         raise _no_question(header, common)
     return records
+
+
+def _read_as(name: str, answer: Answer) -> str:
+    low, high = answer.scale or DEFAULT_SCALES[answer.instrument]
+    good = "" if answer.direction == "higher_is_better" else ", low is good"
+    return f"{quoted(name)} as {answer.instrument} {low}-{high}{good}"
+
+
+def _questions_read(records: Sequence[_Record]) -> list[str]:
+    asked = [record.question for record in records if record.question]
+    return [", ".join(asked)] if asked else []
+
+
+def _unread_questions(header: _Header) -> dict[str, str]:
+    """Columns that nothing reads and that may ask something -> what they ask."""
+    source = header.request.source
+    known = {normal(name) for name in source.not_questions}
+    found = {}
+    for place in header.unread():
+        name = header.seen.columns[place]
+        texts = [row[place] for row in header.seen.header_rows if place < len(row)]
+        if name and normal(name) not in known and not _is_no_question(texts, source.answers):
+            asked = next((text for text in texts[1:] if text and not text.startswith("{")), "")
+            found[name] = "" if asked == name else " ".join(asked.split())
+    return found
+
+
+def _is_no_question(texts: Sequence[str], answers: Sequence[Answer]) -> bool:
+    """Whether a column only repeats a question in another form, as the group of an answer."""
+    return any(answer.question.not_text and re.search(answer.question.not_text, text)
+               for answer in answers for text in texts)
 
 
 def _rules_of_answer(header: _Header, answer: Answer, position: int) -> dict[str, ColumnRule]:
@@ -429,20 +480,16 @@ def _question_column(header: _Header, question: Question, *, is_optional: bool) 
 def _no_question(header: _Header, common: dict[str, ColumnRule]) -> FileRefused:
     for rule in common.values():
         header.cell(rule.from_)
-    asked = []
-    for place, name in enumerate(header.seen.columns):
-        if place not in header.used and name:
-            texts = [row[place] for row in header.seen.header_rows[1:] if place < len(row)]
-            text = next((text for text in texts if text and not text.startswith("{")), "")
-            asked.append(f"{name} ({text[:80]})" if text and text != name else name[:120])
+    unread = _unread_questions(header)
     source = header.request.source
-    first = asked[0].split(" (")[0] if asked else "Q1"
     preset = f" with preset: {source.preset}" if source.preset else ""
+    example = next(iter(unread), "Q1")
+    asked = questions_in_words(dict(list(unread.items())[:QUESTIONS_SHOWN]))
     return FileRefused(
         f"landing/{header.request.name}: no column matches a question of source {source.name}. "
-        f"Say in sources.yaml, in a source{preset}, which column asks what, for example "
-        f"answers: [{{question: {{column: {first!r}}}, instrument: nps, scale: [0, 10]}}]. "
-        f"Columns that nothing reads: {'; '.join(asked[:40])}")
+        f"Its questions: {asked or 'none'}. Say in sources.yaml, in a source{preset}, which "
+        f"column asks what, for example "
+        f"answers: [{{question: {{column: {example!r}}}, instrument: nps, scale: [0, 10]}}]")
 
 
 def _line_records(header: _Header, common: dict[str, ColumnRule]) -> list[_Record]:
@@ -515,6 +562,10 @@ class _RecordQuery:
             if self._types.get(target) in ("time", "date") and not rule.format \
                     and self._header.cell(rule.from_ + rule.fallback + rule.join) is not None:
                 yield target
+
+    def is_time(self, target: str) -> bool:
+        """Whether the column has times, which are in some zone."""
+        return self._types.get(target) == "time"
 
     def worded_query(self, target: str) -> str:
         """The values of one column before they are written as times, as column `value`."""

@@ -9,6 +9,7 @@ names. Types are declared, never sniffed.
 from __future__ import annotations
 
 import mmap
+import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
@@ -51,6 +52,7 @@ from dagster_project.engine.json_rows import (
     first_objects,
     read_objects_of_array,
     read_objects_of_lines,
+    require_last_object,
 )
 from dagster_project.engine.mapping import Staging, stage
 from dagster_project.engine.spreadsheets import choose_sheet, look_at_workbook, write_sheet
@@ -359,6 +361,12 @@ def _clean_rows(source: Path, skipped: int, columns_n: int, delimiter: str,
     """
 
 
+def _ends_with_line_end(path: Path) -> bool:
+    with path.open("rb") as stream:
+        stream.seek(-min(path.stat().st_size, 1), os.SEEK_END)
+        return stream.read(1) in (b"\n", b"\r", b"")
+
+
 def _has_nul(path: Path) -> bool:
     if path.stat().st_size == 0:
         return False
@@ -412,6 +420,8 @@ def _read_json(scratch: duckdb.DuckDBPyConnection, path: Path, name: str, seen: 
                 sift_lines(text, target)
             read_objects_of_lines(scratch, sifted)
     columns = columns_of_objects(scratch, name)
+    if seen.format == "jsonl" and not _ends_with_line_end(source):
+        require_last_object(scratch, name)
     return replace(seen, header_rows=(columns,))
 
 

@@ -260,8 +260,11 @@ REJECTION_REASONS = {
     "unreadable": "The row cannot be read (quotes, encoding or JSON); repair the row.",
     "missing_value": "A required value is empty; fill it in.",
     "not_a_number": "Write a plain number with a decimal point.",
-    "not_a_time": "Write YYYY-MM-DD HH:MM:SS, with an offset if it is not the source's zone.",
-    "not_a_date": "Write YYYY-MM-DD.",
+    "not_a_time": "Write YYYY-MM-DD HH:MM:SS, with an offset if it is not the source's zone. "
+                  "Where all rows have one form, state it with format: under columns in "
+                  "sources.yaml.",
+    "not_a_date": "Write YYYY-MM-DD. Where all rows have one form, state it with format: under "
+                  "columns in sources.yaml.",
     "not_a_currency": "Write a three-letter ISO 4217 code in capitals.",
     "unknown_word": "Use one of the allowed words of the column.",
     "out_of_range": "The number is outside the bounds of the column.",
@@ -273,3 +276,22 @@ REJECTION_REASONS = {
     "after_file_version": "The event is later than the version of its file; correct the date or "
                           "the file's name.",
 }
+# Where a column's cure is another than that of its reason.
+ADVICE_ON_COLUMNS = {
+    ("not_a_number", "score"): "Export numeric values, or state words: under answers in "
+                               "sources.yaml.",
+}
+
+# Words of answers on scales. A rejected answer of these words alone tells nothing of anybody, and
+# what it says must be seen to be stated under words:.
+ANSWER_WORDS = (
+    "a", "agree", "all", "and", "at", "average", "bad", "difficult", "disagree", "dissatisfied",
+    "easy", "excellent", "extremely", "fair", "good", "happy", "hard", "likely", "little",
+    "moderately", "neither", "neutral", "no", "nor", "not", "ok", "okay", "or", "poor", "quite",
+    "rather", "satisfied", "slightly", "somewhat", "strongly", "terrible", "undecided", "unhappy",
+    "unlikely", "unsatisfied", "unsure", "very", "yes")
+
+
+def advice_on(reason: str, column: str) -> str:
+    """What to do about a value that is rejected; empty for reasons of other declarations."""
+    return ADVICE_ON_COLUMNS.get((reason, column)) or REJECTION_REASONS.get(reason, "")

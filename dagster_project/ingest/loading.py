@@ -27,7 +27,7 @@ from dagster_project.ingest.landing import (
     without_growing_files,
 )
 from dagster_project.ingest.queried_loads import find_queried_loads
-from dagster_project.ingest.recognition import Sight, recognise
+from dagster_project.ingest.recognition import Sight, questions_in_words, recognise
 from dagster_project.ingest.sources import Source, Sources
 
 # Of columns that nothing reads; all of them are in load_ledger.
@@ -36,13 +36,19 @@ SHOWN_COLUMNS = 6
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """One file that was loaded, and what became of its rows; `recognised`: how it was known."""
+    """One file that was loaded, and what became of its rows.
+
+    Attributes:
+        recognised: how it was known.
+        phone_region: country by which its telephone numbers without one were read.
+    """
 
     name: str
     source: str
     kind: str
     result: LoadResult
     recognised: str = ""
+    phone_region: str | None = None
 
 
 @dataclass
@@ -225,7 +231,8 @@ def _note(report: IngestReport, request: LoadRequest, outcome: LoadResult | File
             f"landing/{request.name}", place_of(request.name))
     elif not outcome.is_repeated_file:
         report.loaded.append(LoadedFile(request.name, request.source.name, request.kind.name,
-                                        outcome, report.recognised.get(request.name, "")))
+                                        outcome, report.recognised.get(request.name, ""),
+                                        request.source.phone_region))
     elif is_file:
         report.repeated[request.name] = next(
             (loaded.name for loaded in report.loaded
@@ -267,26 +274,57 @@ def place_of(name: str) -> str:
     return name if name.startswith(("query:", "database:")) else f"landing/{name}"
 
 
+def _counts(result: LoadResult) -> str:
+    """What became of the rows; those that a rule leaves out are not said to be wrong."""
+    read = f"{result.rows_read_n} rows read"
+    if result.answers_n is not None:
+        read = f"{result.answers_n} answers with {result.rows_read_n} scores read"
+    reasons = dict(result.rejected_by_reason)
+    left_out_n = reasons.pop("left_out", 0)
+    words = (f"{read}, {result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
+             f"{result.rows_rejected_n - left_out_n} rejected")
+    if reasons:
+        words += " (" + ", ".join(f"{reason} {count}" for reason, count in reasons.items()) + ")"
+    return words + (f", {left_out_n} left out by rule" if left_out_n else "")
+
+
+def _unusable_words(column: str, rows_n: int, region: str | None) -> str:
+    """Rows with a contact that is none, and the cure where numbers may lack their country."""
+    what = {"email": "an e-mail address", "phone": "a telephone number"}.get(column, f"a {column}")
+    rows = "1 row has" if rows_n == 1 else f"{rows_n} rows have"
+    words = f"{rows} {what} that cannot be read and identifies nobody"
+    if column != "phone":
+        return words
+    read = (f"numbers without a country code are read as those of {region}; if they are of "
+            f"another country, change" if region else
+            "numbers without a country code need")
+    return (f"{words} ({read} phone_region in config/sources.yaml; for a new home, crm-value init "
+            f"--phone-region {'GB' if region == 'US' else 'US'})")
+
+
+def _ignored_words(columns: Sequence[str]) -> str:
+    if not columns:
+        return ""
+    more = len(columns) - SHOWN_COLUMNS
+    shown = ", ".join(columns[:SHOWN_COLUMNS]) + (f" and {more} more" if more > 0 else "")
+    counted = "1 column" if len(columns) == 1 else f"{len(columns)} columns"
+    return f"; {counted} nothing reads: {shown}"
+
+
 def words_of(report: IngestReport) -> list[str]:
     """What an ingest did, a line a file."""
     lines = []
     for file in report.loaded:
         result = file.result
         known = f"{file.recognised}; " if file.recognised else ""
-        line = (f"{place_of(file.name)}: {known}{result.rows_read_n} rows read, "
-                f"{result.rows_loaded_n} loaded, {result.rows_repeated_n} repeated, "
-                f"{result.rows_rejected_n} rejected")
-        if result.rejected_by_reason:
-            line += " (" + ", ".join(
-                f"{count} left out by rule" if reason == "left_out" else f"{reason} {count}"
-                for reason, count in result.rejected_by_reason.items()) + ")"
+        line = f"{place_of(file.name)}: {known}{_counts(result)}"
         line += "".join(f"; {note}" for note in result.notes)
-        line += "".join(f"; {rows_n} rows whose {column} is none that can be read, and so joins "
-                        f"nobody" for column, rows_n in result.unusable_contacts.items())
-        if result.ignored_columns:
-            line += f"; {len(result.ignored_columns)} columns nothing reads: "
-            line += ", ".join(result.ignored_columns[:SHOWN_COLUMNS])
-            line += ", ..." if len(result.ignored_columns) > SHOWN_COLUMNS else ""
+        line += "".join(f"; {_unusable_words(column, rows_n, file.phone_region)}"
+                        for column, rows_n in result.unusable_contacts.items())
+        if result.unread_questions:
+            line += f"; questions nothing reads: {questions_in_words(result.unread_questions)}"
+        line += _ignored_words([name for name in result.ignored_columns
+                                if name not in result.unread_questions])
         lines.append(line)
     lines += [f"landing/{name}: " + (
                   f"the same content as {place_of(first)} of this delivery, all rows repeated"

@@ -412,6 +412,7 @@ class Mapping(_Strict):
         left_out: rows that are no facts.
         answers: questions of a survey; without them a survey file has canonical columns
             `instrument` and `score`.
+        not_questions: columns of a survey that ask nothing, which people need not be told of.
         lines: line items side by side.
         time_zone_key: key of the JSON cells in the further header rows that states the zone of
             the file's times, for example timeZone. A file without it is refused, unless the
@@ -422,6 +423,7 @@ class Mapping(_Strict):
     columns: dict[str, ColumnRule] = {}
     left_out: tuple[LeftOut, ...] = ()
     answers: tuple[Answer, ...] = ()
+    not_questions: Texts = ()
     lines: Lines | None = None
     time_zone_key: str | None = None
 

@@ -35,7 +35,7 @@ from dagster_project.engine.quarantine import (
 )
 from dagster_project.engine.reading import look
 from dagster_project.engine.stores import Stores
-from dagster_project.ingest.canonical import KINDS, REJECTION_REASONS, ExportKind
+from dagster_project.ingest.canonical import KINDS, REJECTION_REASONS, ExportKind, advice_on
 from dagster_project.ingest.landing import FileRefused, content_hash
 from dagster_project.ingest.mapping import Mapping as FileMapping
 from dagster_project.ingest.presets import preset_named
@@ -46,6 +46,8 @@ from dagster_project.refusals import WrongInput
 # What a row of a repair file says of itself; the load and the record are its name.
 LOAD, RECORD = "_load", "_record"
 MARKS = (LOAD, RECORD, "_file", "_row", "_reason", "_column")
+# Reasons whose cure depends on how the value is written.
+UNREAD_VALUES = ("not_a_number", "not_a_time", "not_a_date")
 # Of a row that could not be told into columns, or has cells that nothing reads: itself. Of the
 # first also the header of its file.
 TEXT, HEADER = AS_DELIVERED, "_header"
@@ -131,6 +133,9 @@ def quarantine_words(stores: Stores, choice: Choice) -> list[str]:
 def rejected_words(rejected: pd.DataFrame) -> Iterator[str]:
     """Rejected rows by source, file and reason, with the first row numbers and what to do.
 
+    Of what cannot be read, one value is shown as far as it may be: letters as x, digits of
+    what could be a telephone number as #.
+
     Args:
         rejected: columns of table `rejected_rows`.
     """
@@ -142,8 +147,15 @@ def rejected_words(rejected: pd.DataFrame) -> Iterator[str]:
                     ["reason", "column_name"]):
                 where = f" in {column}" if column else ""
                 numbers = _some([str(number) for number in alike[_row_number(alike)]])
-                yield (f"    {len(alike)} {reason}{where}, row {numbers}. "
-                       f"{REJECTION_REASONS.get(str(reason), '')}".rstrip())
+                yield (f"    {len(alike)} {reason}{where}, row {numbers}{_example(reason, alike)}. "
+                       f"{advice_on(str(reason), str(column))}".rstrip())
+
+
+def _example(reason: object, alike: pd.DataFrame) -> str:
+    if reason not in UNREAD_VALUES:
+        return ""
+    shown = alike["masked_value"].dropna()
+    return f" (such as {shown.iloc[0]!r})" if len(shown) else ""
 
 
 def held_words(held: pd.DataFrame) -> Iterator[str]:
@@ -502,5 +514,5 @@ def repair_words(taken: Sequence[TakenBack], path: Path) -> list[str]:
         for row in part.still_rejected[:20]:
             where = f" in {row.column}" if row.column else ""
             lines.append(f"  {path.name} line {row.line}: {row.reason}{where}. "
-                         f"{REJECTION_REASONS.get(row.reason, '')}")
+                         f"{advice_on(row.reason, row.column or '')}")
     return lines

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dagster_project.ingest.landing import FileRefused
@@ -29,6 +29,7 @@ MISSING_SHOWN = 6
 # Of what a preset asks for, the share that makes a file nobody claims a damaged one of its kind.
 DAMAGED_SHARE = 2 / 3
 COLUMNS_SHOWN = 60
+DELIMITERS_IN_WORDS = {";": "';'", "\t": "a tab", "|": "'|'"}
 
 
 @dataclass(frozen=True)
@@ -256,13 +257,13 @@ def _nothing_fits(name: str, seen: Look, looks: Sequence[Look], claimed: Source,
     for column in _lacking(seen, claimed):
         close = difflib.get_close_matches(column, [normal(known) for known in seen.columns], 1)
         missing.append(f"{column} (did you mean {close[0]!r}?)" if close else column)
-    header = shown_header(seen.columns)
     nearest = "; ".join(_nearest(looks or [seen], claimed.kind, presets))
+    told = f" Nearest presets: {nearest}." if nearest else ""
     return FileRefused(
         f"landing/{name}: the header lacks {', '.join(missing)}; {claimed.kind} need these "
-        f"columns, and no preset knows this layout. Nearest presets: {nearest or 'none'}. Say "
-        f"in sources.yaml, sources.{claimed.name}, under columns: from which columns they come. "
-        f"Header: {header}")
+        f"columns, and no preset knows this layout.{told} Say in sources.yaml, "
+        f"sources.{claimed.name}, under columns: from which columns they come (docs/presets.md). "
+        f"Header: {shown_header(seen.columns)}")
 
 
 def _refuse_damaged_layout(name: str, looks: Sequence[Look], presets: Sequence[Preset]) -> None:
@@ -282,12 +283,16 @@ def _refuse_damaged_layout(name: str, looks: Sequence[Look], presets: Sequence[P
     raise FileRefused(
         f"landing/{name}: no source in sources.yaml claims it, and no preset fits. Nearest "
         f"presets: {nearest}. Export it with these columns, or say in sources.yaml, in a source "
-        f"whose files claim it, what its columns are. Header: {shown_header(header)}")
+        f"whose files claim it, what its columns are (docs/presets.md). Header: "
+        f"{shown_header(header)}")
 
 
 def _nearest(looks: Sequence[Look], kind: str, presets: Sequence[Preset]) -> Iterator[str]:
-    """The presets that ask for the fewest columns that are not there, and what those are."""
-    ranked = sorted(_ranked(looks, presets),
+    """The presets that ask for the fewest columns that are not there, and what those are.
+
+    One of whose columns none is there is as far as any other, and not named.
+    """
+    ranked = sorted((entry for entry in _ranked(looks, presets) if entry[0] < 1),
                     key=lambda entry: (entry[0], entry[1].kind != kind, entry[1].preset))
     for _, preset, misses in ranked[:NEAREST]:
         yield _nearness(preset, misses)
@@ -320,10 +325,33 @@ def shown_header(header: Sequence[str]) -> str:
     """
     more = f" and {len(header) - COLUMNS_SHOWN} more" if len(header) > COLUMNS_SHOWN else ""
     shown = ", ".join(header[:COLUMNS_SHOWN]) + more
+    asked = _asked_delimiter(header)
     if not any(_looks_like_data(cell) for cell in header):
-        return shown
+        return shown + asked
     shape = re.sub(r"\d", "#", re.sub(r"[^\W\d_]", "x", shown)).replace("@", "*")
-    return f"{shape} (its shape; the row looks like data, is there a header above it?)"
+    return f"{shape} (its shape; the row looks like data, is there a header above it?){asked}"
+
+
+def _asked_delimiter(header: Sequence[str]) -> str:
+    """A question for who reads a header of one column that other signs could part."""
+    signs = [words for sign, words in DELIMITERS_IN_WORDS.items()
+             if len(header) == 1 and sign in header[0]]
+    if not signs:
+        return ""
+    return (f" (one column: does {signs[0]} part its cells? Then state it as delimiter: under "
+            f"read:)")
+
+
+def questions_in_words(questions: Mapping[str, str]) -> str:
+    """Columns of a survey and what they ask: Q1 "Would you tell a friend about us?"."""
+    return ", ".join(f'{quoted(name)} "{asked}"' if asked else quoted(name)
+                     for name, asked in questions.items())
+
+
+def quoted(name: str) -> str:
+    """A column's name as part of a sentence: some are whole questions."""
+    shown = " ".join(name.split())
+    return f'"{shown}"' if " " in shown else shown
 
 
 def _looks_like_data(cell: str) -> bool:

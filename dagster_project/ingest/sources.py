@@ -111,7 +111,8 @@ class Source(Declaration):
     def declaration_hash(self) -> str:
         """Hash of everything that decides how a row of this source is read."""
         text = json.dumps(
-            self.model_dump(mode="json", exclude={"maximum_rejected_share", "expected"}),
+            self.model_dump(mode="json", exclude={"maximum_rejected_share", "expected",
+                                                  "not_questions"}),
             sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -143,8 +143,9 @@ _HINTS = {
         "unreadable": "该行无法读取(引号、编码或JSON)。",
         "missing_value": "必填值为空。",
         "not_a_number": "请写带小数点的普通数字。",
-        "not_a_time": "请写YYYY-MM-DD HH:MM:SS。",
-        "not_a_date": "请写YYYY-MM-DD。",
+        "not_a_time": "请写YYYY-MM-DD HH:MM:SS;各行写法一致的,"
+                      "请在sources.yaml的columns下写明format:。",
+        "not_a_date": "请写YYYY-MM-DD;各行写法一致的,请在sources.yaml的columns下写明format:。",
         "not_a_currency": "请写三位大写ISO 4217货币代码。",
         "unknown_word": "请使用该列允许的词。",
         "out_of_range": "数字超出该列的范围。",

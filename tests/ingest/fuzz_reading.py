@@ -6,7 +6,8 @@ A few hundred run with the other tests (`test_reading_fuzz.py`); the campaign is
 
 Every order has a marker in its id. A marker that is still in the damaged bytes must come out in
 a loaded row or in the text of a rejected one, unless the file is refused as a whole. (A quote too
-many may make the next row part of a cell: that is CSV, and nothing is lost.)
+many may make the next row part of a cell: that is CSV, and nothing is lost.) No file that ends in
+the middle of a row is loaded, and no other one is refused for that.
 
 A file is a function of the seed and its number alone: `--first 1234 --files 1` makes one of them
 again.
@@ -311,9 +312,13 @@ def deliver(home: Landing, files: Sequence[DamagedFile], tally: Tally) -> None:
             assert words.startswith(f"landing/{file.name}: "), words
             assert len(words) < 20_000, words[:20_000]
             tally.outcomes["refused"] += 1
+            if "ends in the middle of row" in words:
+                tally.outcomes["of these cut off"] += 1
+                assert _may_be_cut_off(file), f"{words}{file.content!r}"
         elif file.name in results:
             result = results[file.name]
             tally.outcomes["loaded"] += 1
+            assert not _is_cut_off(file), f"{file.name} is loaded: {file.content[-5000:]!r}"
             tally.rows.update(loaded=result.rows_loaded_n, repeated=result.rows_repeated_n,
                               rejected=result.rows_rejected_n)
         else:
@@ -321,6 +326,20 @@ def deliver(home: Landing, files: Sequence[DamagedFile], tally: Tally) -> None:
             tally.outcomes["repeated"] += 1
     loaded = [file for file in files if file.name in results]
     _require_markers(home, loaded, results)
+
+
+def _may_be_cut_off(file: DamagedFile) -> bool:
+    """Whether the text ends without a line end, or has quotes that one may be open of."""
+    return b'"' in file.text or not file.text.endswith((b"\n", b"\r"))
+
+
+def _is_cut_off(file: DamagedFile) -> bool:
+    """Whether it is surely cut: no quotes, no line end, and a last row that is too short."""
+    mark = {"csv": b",", "tsv": b"\t", "semicolon": b";"}.get(file.format)
+    header, *rows = file.text.split(b"\n")
+    if mark is None or b'"' in file.text or b"\r" in file.text or not rows or not rows[-1]:
+        return False
+    return rows[-1].count(mark) < header.count(mark)
 
 
 def _require_markers(home: Landing, files: Sequence[DamagedFile],

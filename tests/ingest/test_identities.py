@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from dagster_project.customers.identities import identity_token
 from dagster_project.engine.contact_edges import read_edges
 from dagster_project.ingest.contacts import EmailRules, normal_email, normal_phone
+from dagster_project.ingest.loading import words_of
 from dagster_project.ingest.sources import Sources, sources_faults
 from dagster_project.yaml_file import ConfigurationError, checked
 from ingest.conftest import SECRET, Landing
@@ -216,3 +217,21 @@ def test_wrong_rules_of_writing_are_refused(key, value, words):
     content = {"time_zone": "UTC", key: value, "sources": {"shop": dict(ORDERS)}}
     with pytest.raises(ConfigurationError, match=words):
         checked(content, Sources, sources_faults, "sources.yaml")
+
+
+@pytest.mark.parametrize(("region", "cure"), [
+    ("CN", "numbers without a country code are read as those of CN; if they are of another "
+           "country, change phone_region in config/sources.yaml; for a new home, crm-value init "
+           "--phone-region US"),
+    (None, "numbers without a country code need phone_region in config/sources.yaml; for a new "
+           "home, crm-value init --phone-region US"),
+])
+def test_numbers_that_cannot_be_read_are_told_with_the_cure(landing_of, region, cure):
+    """A shop of another country would lose all its numbers, and not know why."""
+    landing = landing_of(shop={"kind": "orders", "files": ["orders/*"], "phone_region": region})
+    landing.put("orders/o.csv", HEADER + order(1, "", "", "(617) 555-0134")
+                + order(2, "", "", "(617) 555-0188") + order(3, "", "none", "+8613800138000"))
+    (line,) = words_of(landing.load())
+    assert (f"2 rows have a telephone number that cannot be read and identifies nobody ({cure})"
+            in line)
+    assert "1 row has an e-mail address that cannot be read and identifies nobody" in line

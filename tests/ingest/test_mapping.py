@@ -198,7 +198,8 @@ def test_a_format_is_proven_by_the_whole_column(landing_of, dates, first, words)
     landing.put("a.csv", "No,Date,Price\n" + "".join(
         f"o{n},{date},1\n" for n, date in enumerate([*dates, "", "soon"])))
     (file,) = landing.load().loaded
-    assert file.result.notes == ((f"ordered_at read as {words}",) if words else ())
+    assert file.result.notes == ((f"ordered_at read as {words}, those without an offset in "
+                                  "Asia/Shanghai",) if words else ())
     assert landing.only("select cast(cast(ordered_at + interval 8 hour as date) as varchar) "
                         "from raw_order_lines where order_id = 'o0'") == first
     assert reasons(landing) == [(3, "missing_value", "ordered_at"), (4, "not_a_time",

@@ -103,7 +103,8 @@ def test_the_list_says_source_file_reason_rows_and_what_to_do(orders: Landing) -
         "shop: 3 rejected",
         f"  landing/{DAY} (load 1)",
         "    1 missing_columns, row 4. The row has fewer fields than the header; repair the row.",
-        "    2 not_a_number in unit_price, row 2, 3. Write a plain number with a decimal point.",
+        "    2 not_a_number in unit_price, row 2, 3 (such as 'xxxxxx'). Write a plain "
+        "number with a decimal point.",
     ]
     assert len(quarantine_words(orders.stores, Choice(reason="missing_columns"))) == 3
     with pytest.raises(QuarantineError, match=r"--source shops: .* Did you mean shop\?"):
@@ -265,7 +266,7 @@ def test_rows_that_are_still_wrong_stay_rejected_and_the_others_are_taken(
 
 def test_a_torn_row_may_become_several_whole_or_none(orders: Landing, tmp_path: Path) -> None:
     """A quote that was left open swallows the rows behind it."""
-    orders.put(DAY, HEADER + GOOD + 'o2,"1,c2\n')
+    orders.put(DAY, HEADER + 'o2,"1,c2\n' + GOOD)
     orders.load()
     (path,) = write(orders, tmp_path)
     (torn,) = rows_of(path)
@@ -445,3 +446,13 @@ def test_rows_that_a_rule_leaves_out_are_neither_written_nor_repaired(
     (path,) = write(landing, tmp_path / "b", Choice(reason="left_out"))
     with pytest.raises(QuarantineError, match="left out by a rule"):
         take(landing, path)
+
+
+def test_a_time_that_cannot_be_read_is_shown_with_how_to_state_its_form(orders: Landing) -> None:
+    """Whoever sees 19.11.2026 knows what to state; row 2 alone says nothing."""
+    orders.put(DAY, HEADER + GOOD.replace("2026-01-05 10:00:00", "05.01.2026"))
+    orders.load()
+    *_, said = quarantine_words(orders.stores, ALL)
+    assert said.startswith("    1 not_a_time in ordered_at, row 1 (such as '05.01.2026'). Write ")
+    assert said.endswith("Where all rows have one form, state it with format: under columns in "
+                         "sources.yaml.")

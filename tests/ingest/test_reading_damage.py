@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 
 import pytest
@@ -30,6 +31,46 @@ def test_an_open_quote_costs_its_own_line_only(tmp_path):
     assert found.rows == [("1", "a", "b"), ("3", 'q "x" r', "d"), ("4", "e", "two\nlines"),
                           ("6", "i", "j")]
     assert found.unreadable == [(2, "unreadable", '2,"open,c'), (5, "unreadable", '5,"f"g,h')]
+
+
+@pytest.mark.parametrize(("name", "content", "row_no"), [
+    ("o.csv", HEADER + "1,a,b\n2,a", 2),
+    ("o.csv", HEADER + '1,a,b\n2,"a"', 2),
+    ("o.csv", HEADER + '1,a,b\n2,"a', 2),
+    ("o.csv", HEADER + '1,a,b\n2,a,"one\ntwo', 2),
+    ("o.csv", HEADER + '1,a,b\n2,a,"one\n', 2),
+    ("o.csv", (HEADER + "1,a,b\n2,a").replace("\n", "\r\n"), 2),
+    ("o.csv", (HEADER + "1,a,b\n2,a").replace("\n", "\r"), 2),
+    ("o.csv", HEADER + "1,a\n2", 2),
+    ("o.csv", HEADER + "1,a,b\n2,\0\0\0", 2),
+    ("o.tsv", "id\tname\n1", 1),
+    ("o.csv.gz", gzip.compress(f"{HEADER}1,a,b\n2,a".encode()), 2),
+    ("o.jsonl", '{"id": 1}\n{"id": 2, "na', 2),
+    ("o.jsonl", '{"id": {"n": 1}}\n{"id": {"n": 2}', 2),
+])
+def test_a_file_that_ends_in_the_middle_of_a_row_is_refused(tmp_path, name, content, row_no):
+    """Else what came of half a file passes for all of it."""
+    with pytest.raises(FileRefused, match=f"landing/{name}: ends in the middle of row {row_no}, "
+                                          f"it is probably incomplete; deliver it again, whole"):
+        contents_of(put(tmp_path, name, content))
+
+
+@pytest.mark.parametrize(("name", "content", "rows_n", "expected"), [
+    ("o.csv", HEADER + "1,a,b\n2,a,b", 2, []),
+    ("o.csv", HEADER + '1,a,b\n2,a,"one\ntwo"', 2, []),
+    ("o.csv", HEADER + "1,a,b\n2,a\n", 1, [(2, "missing_columns")]),
+    ("o.csv", (HEADER + "1,a,b\n2,a\n").replace("\n", "\r\n"), 1, [(2, "missing_columns")]),
+    ("o.csv", HEADER + "1,a,b\n2,a,b,c", 1, [(2, "too_many_columns")]),
+    ("o.csv", HEADER + '1,"a,b\n2,a,b\n3,a,b', 2, [(1, "unreadable")]),
+    ("o.jsonl", '{"id": 1}\n{"id": 2}', 2, []),
+    ("o.jsonl", '{"id": 1}\n{"id": 2, "na\n', 1, [(2, "unreadable")]),
+    ("o.jsonl", '{"id": 1}\n["id", 2]', 1, [(2, "unreadable")]),
+])
+def test_what_is_no_sign_of_half_a_file_costs_its_row_at_most(tmp_path, name, content, rows_n,
+                                                              expected):
+    found = contents_of(put(tmp_path, name, content))
+    assert len(found.rows) == rows_n
+    assert faults(found) == expected
 
 
 @pytest.mark.parametrize("header", [
@@ -97,9 +138,12 @@ TABLES = st.lists(st.lists(CELLS, min_size=2, max_size=2).map(",".join), min_siz
 @settings(max_examples=300, deadline=None)
 @given(rows=TABLES, place=st.integers(0, 60), noise=st.sampled_from(["", ",", '"', "\n", " ", "a"]))
 def test_sifted_text_is_clean_and_every_line_is_accounted_for(rows, place, noise):
-    """What is copied parses to full rows; what is not is handed out, and together it is all."""
+    """What is copied parses to full rows; what is not is handed out, and together it is all.
+
+    With a line more, no text ends in the middle of a row.
+    """
     text = "\n".join(rows)
-    text = text[:place] + noise + text[place:]
+    text = text[:place] + noise + text[place:] + "\na,b\n"
     target = io.BytesIO()
     bad = list(sift(io.BytesIO(text.encode()), target, "o.csv", 2, ","))
     good = list(csv.reader(io.StringIO(target.getvalue().decode(), newline=""), strict=True))
@@ -125,7 +169,12 @@ def test_the_fast_reader_and_the_careful_one_agree(tmp_path_factory, rows, place
     text = (text[:place] + noise + text[place:]).replace("\n", line_end)
     content = f"id,name{line_end}{text}"
     target = io.BytesIO()
-    bad = list(sift(io.BytesIO(text.encode()), target, "o.csv", 2, ","))
+    try:
+        bad = list(sift(io.BytesIO(text.encode()), target, "o.csv", 2, ","))
+    except FileRefused:
+        with pytest.raises(FileRefused, match="ends in the middle of row"):
+            contents_of(put(folder, "o.csv", content))
+        return
     good = [tuple(cell or None for cell in row) for row in csv.reader(
         io.StringIO(target.getvalue().decode(), newline=""), strict=True)]
     found = contents_of(put(folder, "o.csv", content))

@@ -192,3 +192,15 @@ def test_the_files_of_a_preset_keep_their_source_when_a_source_claims_them_later
     report = landing.load()
     assert landing.rows(LEDGER) == [("shop", "orders_1.csv"), ("orders", "orders_2.csv")]
     assert report.known_n == 1
+
+
+@pytest.mark.parametrize(("sign", "words"), [(";", "';'"), ("\t", "a tab"), ("|", "'|'")])
+def test_a_header_that_nothing_knows_gets_no_nearest_preset_but_a_question(home, sign, words):
+    """Presets of which nothing matches are no help; the delimiter may be all that is wrong."""
+    landing = home(preset("shop"), preset("kiosk", recognise={"columns": ["A", "B"]}))
+    landing.put("orders.csv", sign.join(["nr", "when", "what"]) + "\n" + sign.join("abc") + "\n")
+    said = landing.load().refused["orders.csv"]
+    assert "earest preset" not in said
+    assert "(docs/presets.md)" in said
+    assert said.endswith(f"(one column: does {words} part its cells? Then state it as delimiter: "
+                         f"under read:)")
