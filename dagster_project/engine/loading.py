@@ -25,7 +25,7 @@ from dagster_project.engine.repairs import (
     continue_occurrences,
     write_repaired,
 )
-from dagster_project.engine.stores import identifier, literal, make_tables
+from dagster_project.engine.stores import add_later_columns, identifier, literal, make_tables
 from dagster_project.engine.table import Column, Table
 from dagster_project.engine.tokens import (
     make_document_identities,
@@ -104,7 +104,8 @@ PERSONAL_COLUMNS = {"customers": ("name",), "surveys": ("comment",)}
 def prepare_stores(connection: duckdb.DuckDBPyConnection, proof: str) -> None:
     """Make the tables of the attached `raw` and `vault` that are not there yet.
 
-    Each store is made whole or not at all: one without its key is taken for another one.
+    A raw store of an earlier release gets the columns it lacks. Each store is
+    made whole or not at all: one without its key is taken for another one.
 
     Args:
         connection: with both attached.
@@ -114,6 +115,7 @@ def prepare_stores(connection: duckdb.DuckDBPyConnection, proof: str) -> None:
                               "where database_name = 'raw'") == 0
     with _transaction(connection):
         make_tables(connection, "raw.main", (*RAW_TABLES, *LEDGER_TABLES, ROW_HASH_KEY))
+        add_later_columns(connection, RAW_TABLES)
         if is_new:
             connection.execute("insert into raw.row_hash_key values (?)", [KEY_DIGITS])
     with _transaction(connection):

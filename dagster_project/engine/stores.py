@@ -16,7 +16,8 @@ import duckdb
 from dagster_project.engine.failures import StoreUnreadable, in_words, unreadable
 from dagster_project.engine.table import Table
 
-__all__ = ["Limits", "StoreUnreadable", "Stores", "identifier", "literal", "make_tables"]
+__all__ = ["Limits", "StoreUnreadable", "Stores", "add_later_columns", "identifier", "literal",
+           "make_tables"]
 
 IN_MEMORY = Path(":memory:")
 # What the engine raises where a file opens and its content is not what was asked for.
@@ -185,3 +186,19 @@ def make_tables(connection: duckdb.DuckDBPyConnection, schema: str,
     """Create those of `tables` that `schema` does not have yet."""
     for table in tables:
         connection.execute(table.ddl(schema))
+
+
+def add_later_columns(connection: duckdb.DuckDBPyConnection, tables: tuple[Table, ...]) -> None:
+    """Give tables of the attached `raw` the columns that were declared since they were made.
+
+    Rows are written by position, and a column can only be added at the end: a new column is
+    declared last.
+    """
+    present = set(connection.execute(
+        "select table_name, column_name from duckdb_columns() where database_name = 'raw' "
+        "and schema_name = 'main'").fetchall())
+    for table in tables:
+        for column in table.columns:
+            if (table.name, column.name) not in present:
+                connection.execute(f"alter table raw.main.{identifier(table.name)} "
+                                   f"add column {identifier(column.name)} {column.type}")
