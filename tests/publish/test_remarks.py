@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from uuid import UUID
 
@@ -53,3 +54,21 @@ def test_keys_that_this_publication_changed_are_counted(tmp_path: Path) -> None:
     assert key_changes_in_words({"unmerge": 1, "merge": 1}) == (
         "2 customers have a new key (merge 1, unmerge 1): see customer_key_changes")
     assert key_changes_in_words({"merge": 1}).startswith("1 customer has a new key")
+
+
+def test_a_list_follows_its_keys_as_the_page_says() -> None:
+    """Merged twice, once, and never; a change before the list was made is none of it."""
+    page = (Path(__file__).parents[2] / "docs" / "bi.md").read_text(encoding="utf-8")
+    section = page.split("## Keys that change\n", 1)[1].split("\n## ", 1)[0]
+    query = textwrap.dedent("".join(
+        line for line in section.splitlines(keepends=True) if line.startswith("    ")))
+    with duckdb.connect() as connection:
+        connection.execute("""
+            create schema crm;
+            create table crm.customer_key_changes as select * from (values
+                ('a', 'b', 1), ('b', 'c', 2), ('d', 'e', 2), ('f', 'g', 2), ('g', 'f', 3)
+            ) as changes(old_customer_key, new_customer_key, publication_id);
+            create table my_list as
+                select * from (values ('a'), ('d'), ('f'), ('x')) as l(customer_key)""")
+        assert sorted(connection.execute(query).fetchall()) == [
+            ("a", "c"), ("d", "e"), ("f", "f"), ("x", "x")]
