@@ -152,12 +152,11 @@ def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None
     also = f", also in {home.stores.status}" if run.is_recorded else ""
     tell(f"{night}: {job} failed; {what_stands(home.stores, outcome.run_id)}. "
          f"Run {outcome.run_id}{also}")
-    if run.outcome == "refused":
-        # The checks and what to do come last: they are what is to be read first.
-        tell(f"Only if an alarm is false: crm-value --home {home.folder} approve --candidate "
-             f"{run.candidate_id} --waive CHECK --reason WHY [--who NAME]")
-    raise fail("\n".join(outcome.causes) or "the run ended without a word",
-               REFUSED if run.outcome == "refused" else NOT_FINISHED)
+    tell("\n".join(outcome.causes) or "the run ended without a word")
+    if run.outcome != "refused":
+        raise typer.Exit(NOT_FINISHED)
+    raise fail(f"Only if an alarm is false: crm-value --home {home.folder} approve --candidate "
+               f"{run.candidate_id} --waive CHECK --reason WHY [--who NAME]", REFUSED)
 
 
 @dataclass(frozen=True)
