@@ -24,8 +24,8 @@ DEMO_MANIFEST := $(DEMO_HOME)/state/sample_manifest.json
 NO_HOME := CRM_HOME=$(VENV)/no-home DAGSTER_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-faults test-browser test-superset fuzz dev check lint lock \
-    bench test-real clean
+.PHONY: help install demo test test-slow test-faults test-browser test-superset fuzz dev check lint \
+    lock bench test-real clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \
@@ -49,6 +49,9 @@ $(READY): $(LOCKED) pyproject.toml
 	    --no-build-isolation -e .
 	$(BIN)/python -m pip check --disable-pip-version-check
 	@touch $@
+
+install: $(READY) ## set-up alone: the program in .venv, for a home of your own
+	@echo "$(BIN)/crm-value is ready; README.md, \"Your own data in ten minutes\", goes on from here"
 
 # --- use ---------------------------------------------------------------------------------------
 

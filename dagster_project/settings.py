@@ -228,11 +228,13 @@ class Home:
         text = os.environ.get("CRM_HOME_SECRET", "")
         if len(text) < MINIMUM_SECRET_LENGTH:
             state = "is not set" if not text else f"has {len(text)} characters"
+            advice = ("Set the one this home was made with: by another one every customer would "
+                      "be a stranger" if self.stores.vault.exists() else
+                      "Make one with: python3 -c 'import secrets; print(secrets.token_hex(32))'")
             raise SecretMissing(
                 f"CRM_HOME_SECRET {state}; this home holds real data (sample_data: false in "
                 f"{self.config / 'home.yaml'}) and needs a secret of at least "
-                f"{MINIMUM_SECRET_LENGTH} characters, always the same. Make one with: "
-                f"python3 -c 'import secrets; print(secrets.token_hex(32))'"
+                f"{MINIMUM_SECRET_LENGTH} characters, always the same. {advice}"
             )
         return text.encode()
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import textwrap
 import threading
 import uuid
 from collections.abc import Callable
@@ -115,7 +116,8 @@ def _watch(instance: dg.DagsterInstance, run_id: str, tell: Callable[[str], None
             if event is not None and event.event_type == dg.DagsterEventType.STEP_START:
                 tell(STEP_WORDS.get(event.step_key or "", f"step {event.step_key}"))
             elif _is_worth_telling(entry):
-                tell(entry.user_message.strip().splitlines()[0][:TOLD_CHARACTERS])
+                tell(textwrap.shorten(entry.user_message.strip().splitlines()[0],
+                                      TOLD_CHARACTERS, placeholder=" ..."))
         if is_last_look and not records.has_more:
             return
 

@@ -9,6 +9,7 @@ from dagster_project.changes.previous import previous_night
 from dagster_project.customers.tables import KEY_CHANGES
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.change_tables import SCORE_DIFFERENCES
+from dagster_project.publish.remarks import key_changes_in_words
 from dagster_project.resources import HomeResource, require_inputs
 from dagster_project.scoring.assets import FEATURES, REFERENCE, SCORE_ASSETS
 
@@ -42,7 +43,10 @@ def score_changes(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
             f"what this version scores by, so that the changes since are not split")
     context.log.info(f"{split.rows_n} customers differ from publication "
                      f"{previous.publication_id} of {previous.as_of_date}")
+    if split.changed_keys:
+        context.log.info(key_changes_in_words(split.changed_keys))
     return dg.MaterializeResult(metadata={
-        "dagster/row_count": split.rows_n, "is_published": False,
+        "dagster/row_count": split.rows_n, "keys_changed": sum(split.changed_keys.values()),
+        "is_published": False,
         "compared_publication_id": previous.publication_id,
         "identities_built_again": split.rebuilt_n, "scorings_between": ", ".join(split.steps)})

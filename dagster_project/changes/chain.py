@@ -8,7 +8,7 @@ the parts are written, stands in `engine/score_changes.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,12 +54,14 @@ class Split:
         rebuilt_n: identities whose customers were built once more.
         steps: the scorings between that were made.
         is_comparable: False: this version cannot score by the reference of before.
+        changed_keys: merge or unmerge -> published customers whose key changed by it.
     """
 
     rows_n: int
     rebuilt_n: int
     steps: tuple[str, ...]
     is_comparable: bool
+    changed_keys: Mapping[str, int]
 
 
 def split_changes(home: Home, engine: EmbeddedEngine, previous: Previous,
@@ -101,7 +103,20 @@ def split_changes(home: Home, engine: EmbeddedEngine, previous: Previous,
             chain.steps, compared_id=previous.publication_id,
             days=(previous.as_of_date, night.inputs.as_of_date), is_comparable=is_comparable,
             is_configured_anew=chain.is_configured_anew)
-        return Split(rows_n, rebuilt_n, tuple(chain.steps), is_comparable)
+        return Split(rows_n, rebuilt_n, tuple(chain.steps), is_comparable,
+                     _changed_keys(home, previous, changes))
+
+
+def _changed_keys(home: Home, previous: Previous, changes: pd.DataFrame) -> dict[str, int]:
+    """How many customers that were published have another key, by reason."""
+    if changes.empty:
+        return {}
+    with home.stores.open(previous.file, read_only=True) as connection:
+        connection.register("changes_in", changes)
+        return dict(connection.execute(
+            "select reason, count(distinct old_customer_key) from changes_in "
+            "where cast(old_customer_key as uuid) in (select customer_key from customers) "
+            "group by reason").fetchall())
 
 
 class _Chain:

@@ -152,12 +152,11 @@ def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None
     also = f", also in {home.stores.status}" if run.is_recorded else ""
     tell(f"{night}: {job} failed; {what_stands(home.stores, outcome.run_id)}. "
          f"Run {outcome.run_id}{also}")
-    if run.outcome == "refused":
-        # The checks and what to do come last: they are what is to be read first.
-        tell(f"Only if an alarm is false: crm-value --home {home.folder} approve --candidate "
-             f"{run.candidate_id} --waive CHECK --reason WHY [--who NAME]")
-    raise fail("\n".join(outcome.causes) or "the run ended without a word",
-               REFUSED if run.outcome == "refused" else NOT_FINISHED)
+    tell("\n".join(outcome.causes) or "the run ended without a word")
+    if run.outcome != "refused":
+        raise typer.Exit(NOT_FINISHED)
+    raise fail(f"Only if an alarm is false: crm-value --home {home.folder} approve --candidate "
+               f"{run.candidate_id} --waive CHECK --reason WHY [--who NAME]", REFUSED)
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,9 @@ def _last_words(home: Home, run_id: str) -> str:
 
 
 def _show_publication(home: Home) -> None:
-    """The quadrant table, the law's counts and where the warehouse is."""
+    """The quadrant table, the law's counts, what is to be known, and where the warehouse is."""
+    from dagster_project.publish.remarks import publication_remarks
+
     with home.stores.open(home.stores.publication, read_only=True) as connection:
         quadrants = connection.execute(
             "select segment, customers_n, customers_share, net_revenue_amount, mean_crm_value "
@@ -202,6 +203,7 @@ def _show_publication(home: Home) -> None:
             f"from crm.reconciliation where measure = 'rows' order by source").fetchall()
         row = connection.execute(
             "select as_of_date, base_currency from crm.publication where is_current").fetchone()
+        remarks = list(publication_remarks(connection))
     assert row is not None
     grid = Grid(title=f"Customers as of {row[0]}", title_justify="left")
     for name in ("quadrant", "customers", "share", f"net revenue {row[1]}", "mean CRM value"):
@@ -218,4 +220,5 @@ def _show_publication(home: Home) -> None:
     for position, name in enumerate(LAW_PARTS, start=1):
         grid.add_row(name, *(f"{row[position] or 0:,}" for row in law))
     out.print(grid)
+    say(remarks)
     say([f"Warehouse: {home.stores.publication} (tables crm.*)"])

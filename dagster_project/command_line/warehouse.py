@@ -23,7 +23,8 @@ from dagster_project.refusals import WrongInput
 def explain(
     context: typer.Context,
     customer: Annotated[str, typer.Argument(
-        help="Our customer_key, or the id as the shop writes it.")],
+        help="Our customer_key, the id as the shop writes it, an e-mail address, a telephone "
+             "number, or an order number.")],
     night: Annotated[str, typer.Option("--date", metavar="YYYY-MM-DD",
                                        help="As of which date; default: the current one.")] = "",
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",

@@ -133,12 +133,17 @@ def _held(home: Home, engine: EmbeddedEngine) -> tuple[tuple[str, ...], tuple[st
         "select source, state, cast(sum(rows_n) as bigint) as rows_n "
         "from intermediate.int_reconciled_refunds where state not in ('loaded', 'superseded') "
         "group by source, state")
+    words, stops = tuple(held_words(held)), tuple(held_forecast(parts, home.settings.gate))
+    advice = advice_on_currency(home, engine)
+    if advice is None:
+        return words, stops
+    return (words, (*stops, advice)) if stops else ((*words, advice), stops)
+
+
+def advice_on_currency(home: Home, engine: EmbeddedEngine) -> str | None:
+    """See `currency_advice`, of the orders that the build holds."""
     orders = engine.read_current(
         "build", f"select currency, held_reason is not distinct from {literal(NO_RATE)} "
                  f"as is_unrated, count(*) as orders_n from marts.order_facts "
                  f"group by all order by all")
-    words, stops = tuple(held_words(held)), tuple(held_forecast(parts, home.settings.gate))
-    advice = currency_advice(orders, home.configuration.business.base_currency)
-    if advice is None:
-        return words, stops
-    return (words, (*stops, advice)) if stops else ((*words, advice), stops)
+    return currency_advice(orders, home.configuration.business.base_currency)

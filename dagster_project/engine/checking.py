@@ -238,9 +238,14 @@ def _hashed_text(request: LoadRequest, there: Mapping[str, str], hash_key: str) 
 
     Args:
         there: column -> its text in SQL.
+
+    A column that is hashed if delivered leaves no trace where it lacks.
     """
     parts, fixed = [], hash_key
+    later = {column.name for column in request.kind.columns if column.is_hashed_if_delivered}
     for name in request.kind.column_names + request.source.attributes:
+        if name in later and name not in there:
+            continue
         fixed += MARK
         if name in there or name in request.source.attributes:
             parts += [literal(fixed), there.get(name, identifier(name))]

@@ -104,7 +104,8 @@ PERSONAL_COLUMNS = {"customers": ("name",), "surveys": ("comment",)}
 def prepare_stores(connection: duckdb.DuckDBPyConnection, proof: str) -> None:
     """Make the tables of the attached `raw` and `vault` that are not there yet.
 
-    Each store is made whole or not at all: one without its key is taken for another one.
+    A raw store of an earlier release gets the columns it lacks. Each store is
+    made whole or not at all: one without its key is taken for another one.
 
     Args:
         connection: with both attached.

@@ -60,6 +60,8 @@ RAW_ORDER_LINES = _raw(
     Column("product_category", ID, "Product category."),
     Column("channel", ID, "Sales channel."),
     Column("tags", ID, "Words the shop gave the order, apart by commas or semicolons."),
+    Column("shipping_charged", MONEY, "Shipping the buyer paid, no part of revenue; NULL: not "
+           "stated."),
 )
 
 RAW_REFUNDS = _raw(

@@ -41,10 +41,10 @@ _WORDS = {
     "en": {
         "absent": "{asked} is not among the customers of publication {publication}, as of {night}.",
         "never": "Never seen: no row of any load holds it, rejected rows neither.",
-        "never_do": "Ids are those of column customer_id of the exports: {sources}. Write it as "
-                    "the exports do, with capitals and leading zeros; e-mail addresses and phone "
-                    "numbers are contacts, not ids. What files that are not loaded yet would "
-                    "bring: crm-value check",
+        "never_do": "This home holds data of {sources}. Ids and order numbers are written as in "
+                    "their exports, with capitals and leading zeros; e-mail addresses and "
+                    "telephone numbers in any way of writing. What files that are not loaded "
+                    "yet would bring: crm-value check",
         "never_key": "If it is meant as a customer_key: those of today are in crm.customers, what "
                      "became of earlier ones in crm.customer_key_changes.",
         "rejected": "It occurs in rejected rows only ({n}), so nothing of it was loaded:",
@@ -95,8 +95,8 @@ _WORDS = {
     "zh": {
         "absent": "截至{night}的第{publication}次发布中没有{asked}这位客户。",
         "never": "从未出现:任何一次加载都没有它,被拒绝的行中也没有。",
-        "never_do": "客户编号是各导出文件customer_id列的值:{sources}。请按导出文件的写法输入,"
-                    "注意大小写和前导零;电子邮箱和电话是联系方式,不是编号。"
+        "never_do": "此处有以下来源的数据:{sources}。客户编号和订单号请按其导出文件的写法输入,"
+                    "注意大小写和前导零;电子邮箱和电话可用任何写法。"
                     "查看尚未加载的文件会带来什么:crm-value check",
         "never_key": "如果这是customer_key:当前的见crm.customers,以前的去向见"
                      "crm.customer_key_changes。",
@@ -446,10 +446,11 @@ def _order_lines(search: Search) -> list[str]:
 
 def _never_seen_lines(search: Search) -> Iterator[str]:
     words = search.words
-    sources = "; ".join(
-        f"{source.name} ({', '.join(source.files)})" for source in search.home.sources.sources
-        if "customer_id" in KINDS[source.kind].column_names)
     yield words["never"]
-    yield words["never_do"].format(sources=sources)
+    loaded = search.raw_rows("select distinct source, kind from load_ledger order by source", [])
+    sources = ", ".join(row["source"] for row in loaded
+                        if "customer_id" in KINDS[row["kind"]].column_names)
+    if sources:
+        yield words["never_do"].format(sources=sources)
     if search.asked.lower() in search.members:
         yield words["never_key"]

@@ -105,6 +105,8 @@ EXPORT_MEANINGS = {
                       "often they occur.",
     "shipping": "Shipping paid by the shop for the line.",
     "tax": "Tax on the line, not part of revenue.",
+    "shipping_charged": "Shipping that the buyer paid, not part of revenue; with `tax` it is what "
+                        "a refund may pay back beyond the goods.",
     "status": "completed, cancelled, refunded or open. Empty: that of the order's other lines "
               "where these agree, else completed.",
     "quantity": "Units bought; negative: returned, on the row's own date.",

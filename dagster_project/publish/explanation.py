@@ -63,7 +63,8 @@ YAML_WORDS = ("true", "false", "null", "yes", "no", "on", "off", "y", "n")
 _WORDS = {
     "en": {
         "unpublished": "nothing was published yet; run a night first: crm-value run",
-        "nobody": "no customer was named; give a customer_key or the id as the shop writes it",
+        "nobody": "no customer was named; give a customer_key, the id as the shop writes it, an "
+                  "e-mail address, a telephone number or an order number",
         "never": "{night} was never published; these dates were: {dates}. To publish it: "
                  "crm-value run --date {night}",
         "head": "Customer {key}, as of {night}",
@@ -92,6 +93,8 @@ _WORDS = {
                        "leaves out what is known by it alone",
         "cut_listed": "- not linked to {name}, token {token}, which customer records list, by rule "
                       "{rule}: {stated}",
+        "inputs": "Where the figures come from (tables publication, load_ledger, configurations, "
+                  "scoring_reference)",
         "publication": "- publication {publication}, revision {revision}; knows loads up to "
                        "{known}; configuration {configuration}; reference {reference}, fitted as "
                        "of {fitted}",
@@ -148,6 +151,7 @@ _WORDS = {
                        "若{other}不属于任何人,写ignored_contacts: [{token}],"
                        "仅凭它识别的内容将被排除",
         "cut_listed": "- 未与{name}(令牌{token})合并,客户记录列出了它,规则{rule}:{stated}",
+        "inputs": "数据来源(见表publication、load_ledger、configurations、scoring_reference)",
         "publication": "- 第{publication}次发布,修订{revision};已知第{known}次及以前的加载;"
                        "配置{configuration};参照{reference},按{fitted}拟合",
         "backcast": ",更早没有参照,故用于此较早日期(回溯)",
@@ -184,7 +188,8 @@ def explain_customer(home: Home, customer: str, night: date | None, language: st
 
     Args:
         home: the home.
-        customer: our customer_key, or the id as the shop writes it.
+        customer: our customer_key, the id as the shop writes it, an e-mail address, a telephone
+            number, or an order number.
         night: as of which date; None: the current one.
         language: `en` or `zh`.
 
@@ -376,7 +381,7 @@ class _Question:
             *uncounted_lines(self._search(key), key, self._names(key)), "",
             *explain(scores, features, reference, self.configuration, self.language),
             *Picture(self.read, key, scores, reference, self.configuration,
-                     self.language).lines(),
+                     self.language).lines(), "", *self._inputs(),
         ]
 
     def _changes(self, key: str) -> Iterator[str]:
@@ -398,7 +403,7 @@ class _Question:
         if not found:
             return []
         return [*self._head(key), self._about_publication("history"), "",
-                *_summary(found[0], self.configuration, self.language)]
+                *_summary(found[0], self.configuration, self.language), "", *self._inputs()]
 
     def _is_in_history(self) -> bool:
         return bool(self.read(
@@ -419,12 +424,18 @@ class _Question:
             reference_id=self.published.row["reference_id"], valid_from=rows[0]["valid_from"])
 
     def _head(self, key: str) -> Iterator[str]:
-        """Who it is, and from which inputs the figures come."""
-        words, row = self.words, self.published.row
-        if self.asked != key:
-            yield words["asked"].format(asked=self.asked)
-        yield words["head"].format(key=key, night=self.published.as_of_date)
+        """Who it is."""
+        # Of a contact its own line says so already.
+        if self.asked != key and not self.contacts:
+            yield self.words["asked"].format(asked=self.asked)
+        yield self.words["head"].format(key=key, night=self.published.as_of_date)
         yield from self._ids(key)
+        yield from self._key_changes(key)
+
+    def _inputs(self) -> Iterator[str]:
+        """From which inputs the figures come, for those who look further."""
+        words, row = self.words, self.published.row
+        yield words["inputs"]
         [reference] = self.read("select min(valid_from) as fitted from scoring_reference "
                                 "where reference_id = ?", [row["reference_id"]])
         yield words["publication"].format(
@@ -438,7 +449,6 @@ class _Question:
             yield words["newer"].format(
                 revision=newest["revision"], publication=newest["publication_id"],
                 night=newest["as_of_date"])
-        yield from self._key_changes(key)
 
     def _ids(self, key: str) -> Iterator[str]:
         """The shop's own ids, how many identities were merged, and through what."""

@@ -17,7 +17,8 @@ CUSTOMER_PROFITABILITY = Table(
         Column("as_of_date", "DATE", "Business date D.", True),
         Column("gross_sales_amount", SUM, "Quantity x price of what was sold.", True),
         Column("discount_amount", SUM, "Discounts on it.", True),
-        Column("refund_amount", SUM, "Refunded, as a column or a refunds export states it.", True),
+        Column("refund_amount", SUM, "Refunded, as a column or a refunds export states it, "
+               "without shipping and tax that were paid back with it.", True),
         Column("returned_amount", SUM, "Taken back by negative rows.", True),
         Column("cancelled_amount", SUM, "Taken back by cancellations.", True),
         Column("net_revenue_amount", SUM, "What is left of the sales.", True),

@@ -54,7 +54,8 @@ CUSTOMERS = Table(
         Column("net_revenue_amount", SUM,
                "Sales less cancellations and refunds, all time, base currency.", True),
         Column("refund_amount", SUM, "Refunded, all time, base currency, as a column or a refunds "
-                                     "export states it; negative rows are negative sales.", True),
+                                     "export states it, without shipping and tax paid back with "
+                                     "it; negative rows are negative sales.", True),
         Column("median_gap_days", "DECIMAL(9,1)", "Median days between purchase days."),
         Column("refunded_orders_n", "INTEGER",
                "Orders refunded or returned in full, all time.", True),

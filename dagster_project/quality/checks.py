@@ -7,6 +7,7 @@ import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS
 from dagster_project.customers.night import NightInputs
+from dagster_project.customers.trial import advice_on_currency
 from dagster_project.ingest.expected import DueDelivery
 from dagster_project.publish.assets import CANDIDATE
 from dagster_project.quality.arrivals import due_tonight
@@ -50,7 +51,10 @@ def gate(context: dg.AssetCheckExecutionContext,
             metadata=_metadata(result),
         )
     if not report.is_approved:
-        raise dg.Failure(description=report.words, allow_retries=False)
+        # A home in another currency than its orders is a cause that no check names.
+        advice = advice_on_currency(session.home, session.engine)
+        raise dg.Failure(description="\n".join([*([advice] if advice else []), report.words]),
+                         allow_retries=False)
 
 
 def audit(session: RunSession) -> GateReport:

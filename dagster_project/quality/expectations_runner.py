@@ -21,7 +21,7 @@ from dagster_project.quality.result import (
     passed,
 )
 from dagster_project.quality.suites import Expectation, Suite, columns_of
-from dagster_project.quality.words import error_words, finding, mask, no_answer
+from dagster_project.quality.words import error_words, finding, mask, no_answer, rows_in_words
 
 # One value at most leaves the database, to be masked for the message.
 _RESULT_FORMAT = {
@@ -200,7 +200,7 @@ def _answer(result: Any) -> _Answer:
     example = "" if is_null or not examples else _example(column, examples[0])
     subject = column or "+".join(kwargs.get("column_list", ()))
     return _Answer(failing_n=int(failing_n), example=example,
-                   what=f"{subject} in {failing_n:,} rows is not {_expected(result)}")
+                   what=f"{subject} in {rows_in_words(int(failing_n))} is not {_expected(result)}")
 
 
 def _raised(info: Mapping[str, Any] | None) -> str:

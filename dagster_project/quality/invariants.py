@@ -35,7 +35,7 @@ class Invariant:
 
     Attributes:
         check: name (of the file), table, severity, why, action.
-        says: what the rows are that the select returns, after their number.
+        says: what the rows are that the select returns; their number follows.
         query: the select.
         shown: columns of the example that need no mask: names of sources, files, segments.
         is_for_each_composite: the select is repeated for every composite of customer_scores;
@@ -84,7 +84,8 @@ def run_invariant(audit: AuditConnection, invariant: Invariant, candidate_id: st
                              max(len(queries), 1))
     if not rows:
         return passed(check, candidate_id, len(queries))
-    what = f"{failing_n:,} {invariant.says}"
+    # The number stands behind, so that one is not said like several.
+    what = f"{invariant.says}: {failing_n:,}"
     return failed(check, candidate_id, failing_n,
                   finding(check, what, "; ".join(example_of(row, invariant.shown)
                                                  for row in rows)), len(queries))

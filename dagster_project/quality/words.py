@@ -20,6 +20,8 @@ _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{1
 _PERSONAL = re.compile(r"\S+@\S+|\+?\d(?:[\s().-]{0,2}\d){8,}")
 _QUOTED = re.compile(r"'[^']*'")
 _ERROR_LENGTH = 300
+# Tables that say what came, beside those of raw.
+_DELIVERED = frozenset({"load_ledger", "refused_files", "due_deliveries", "text_values"})
 
 
 def mask(value: Any) -> str:
@@ -90,15 +92,15 @@ def failure_words(results: Iterable[CheckResult]) -> str:
 
     Returns:
         First the checks that stop the publication, then warnings and waivers, one line each;
-        empty when all passed.
+        of each kind causes before what follows from them. Empty when all passed.
     """
     found = sorted((result for result in results if result.outcome != "passed"),
-                   key=lambda result: (not result.stops, result.check_name))
+                   key=lambda result: (not result.stops, _distance(result), result.check_name))
     if not found:
         return ""
     stopping = sum(result.stops for result in found)
-    head = (f"{stopping} check(s) stop this publication; what was published before stays:"
-            if stopping
+    head = (f"{stopping:,} {'check stops' if stopping == 1 else 'checks stop'} this publication; "
+            f"what was published before stays:" if stopping
             else "Published with remarks:")
     return "\n".join([head, *(_line(result) for result in found)])
 
@@ -106,6 +108,17 @@ def failure_words(results: Iterable[CheckResult]) -> str:
 def _line(result: CheckResult) -> str:
     label = {"failed": "FAILED" if result.stops else "warning", "waived": "waived",
              "not_evaluated": "NOT CHECKED"}[result.outcome]
-    count = "" if result.failing_n is None else f" ({result.failing_n:,} rows)"
     waiver = f" Waived: {result.waived_reason}" if result.waived_reason else ""
-    return f"- {label} {result.check_name}{count}: {result.message}{waiver}"
+    return f"- {label} {result.check_name}: {result.message}{waiver}"
+
+
+def rows_in_words(rows_n: int) -> str:
+    """A number of rows."""
+    return f"{rows_n:,} row" if rows_n == 1 else f"{rows_n:,} rows"
+
+
+def _distance(result: CheckResult) -> int:
+    """How far a table is from what was delivered: faults of files show in all that follows."""
+    if result.table_name in _DELIVERED or result.table_name.startswith("raw_"):
+        return 0
+    return 1 if result.table_name == "reconciliation" else 2

@@ -21,7 +21,7 @@ _WORDS = {
     "en": {
         "facts": "Facts",
         "fact": "- {label}: {value}{unit}{window} -> {score}{rank}",
-        "fact_missing": "- {label}: not measured",
+        "facts_missing": "- not measured: {labels}", "comma": ", ",
         "fact_unscaled": "- {label}: {value}{unit}{window}; no score until the next reference, "
                          "since nobody was measured when this one was fitted",
         "window": " in {days} days",
@@ -51,7 +51,7 @@ _WORDS = {
     "zh": {
         "facts": "事实",
         "fact": "- {label}:{window}{value}{unit} → {score}分{rank}",
-        "fact_missing": "- {label}:未测得",
+        "facts_missing": "- 未测得:{labels}", "comma": "、",
         "fact_unscaled": "- {label}:{window}{value}{unit};当前参照拟合时无人测得,下次参照前无评分",
         "window": "近{days}天",
         "rank_any": ",领先{percent}%有此行为的客户(相同者计一半)",
@@ -106,8 +106,14 @@ def explain(
     for composite in configuration.composites:
         lines += _composite_lines(composite, row, configuration, words, language)
     lines.append(words["facts"])
+    missing = []
     for name, indicator in configuration.indicators.items():
-        lines.append(_fact_line(name, indicator, row, reference, configuration, language))
+        if _number(row[f"{name}__value"]) is None:
+            missing.append(configuration.label(name, language))
+        else:
+            lines.append(_fact_line(name, indicator, row, reference, configuration, language))
+    if missing:
+        lines.append(words["facts_missing"].format(labels=words["comma"].join(missing)))
     lines.append(_tier_line(row, reference, configuration, language))
     lines += _quadrant_lines(row, reference, configuration, language)
     lines.append(_stage_line(row, features, reference, configuration, language))
@@ -188,8 +194,7 @@ def _fact_line(
     words = _WORDS[language]
     label = configuration.label(name, language)
     value, score = _number(row[f"{name}__value"]), _number(row[f"{name}__score"])
-    if value is None:
-        return words["fact_missing"].format(label=label)
+    assert value is not None, name
     days = configuration.indicator(str(row["profile"]), name).window_days
     text = {
         "label": label,

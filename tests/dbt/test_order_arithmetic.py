@@ -173,6 +173,33 @@ CASES = [
         purchases_n=2, orders_n=2,
         refunds=[refund("e9", 4, "2026-06-10", order_source="till"),
                  refund("e9", 5, "2026-06-10")]),
+    Case("a refund in full pays shipping and tax back, which were no revenue", lines(
+        "s1", {"price": 60, "discount": 4, "shipping_charged": "6.95", "tax": 5,
+               "refund": "67.95", "refunded_at": "2026-06-05", "status": "refunded"}),
+        [("sale", "2026-06-01", 56), ("refund", "2026-06-05", -56)], purchases_n=0),
+    Case("in steps the goods come first, and the last step leaves nothing", lines(
+        "s2", {"price": 100, "shipping_charged": 10, "tax": 20, "refund": 70,
+               "refunded_at": "2026-06-05"}),
+        [("sale", "2026-06-01", 100), ("refund", "2026-06-05", -70),
+         ("refund", "2026-06-08", -30), ("refund", "2026-07-04", 0)], purchases_n=0,
+        refunds=[refund("s2", 5, "2026-07-04"), refund("s2", 55, "2026-06-08")]),
+    Case("beyond shipping and tax a refund is a loss", lines(
+        "s3", {"price": 50, "shipping_charged": 5, "refund": 60, "refunded_at": "2026-06-05"}),
+        [("sale", "2026-06-01", 50), ("refund", "2026-06-05", -55)], purchases_n=0),
+    Case("a cancellation after the refund finds nothing left to take", lines(
+        "s4", {"price": 50, "shipping_charged": 5, "refund": 55, "refunded_at": "2026-06-05",
+               "status": "cancelled", "cancelled_at": "2026-06-06"}),
+        [("sale", "2026-06-01", 50), ("refund", "2026-06-05", -50), ("cancel", "2026-06-06", 0)],
+        purchases_n=0),
+    Case("what was sent back leaves less for the refund", lines(
+        "s5", {"price": 50, "shipping_charged": 5}, {"price": -20, "ordered_at": "2026-06-07"}),
+        [("sale", "2026-06-01", 50), ("return", "2026-06-07", -20), ("refund", "2026-06-09", -30)],
+        purchases_n=0, refunds=[refund("s5", 35, "2026-06-09")]),
+    Case("foreign lines that are rounded apart end at nothing, too", lines(
+        "s6", {"price": "10.0003", "shipping_charged": 2}, {"price": "10.0003"},
+        currency="USD"),
+        [("sale", "2026-06-01", "143.0042"), ("refund", "2026-06-20", "-143.0042")],
+        purchases_n=0, refunds=[refund("s6", 22.0006, "2026-06-20", currency="USD")]),
     Case("a gift card is no sale, what else was bought is", lines(
         "gift", {"price": 200, "product_category": "gift card"},
         {"price": 30, "product_id": "GC-50"}, {"price": 50}), [("sale", "2026-06-01", 50)]),
@@ -262,12 +289,23 @@ def test_the_law_holds_for_rows_and_money(night: Build) -> None:
     assert law["shop", "amount", "CNY"]["after_date"] == -50
     assert law["shop", "rows", ""]["after_date"] == 1
     rows = law["refunds", "rows", ""]
-    assert (rows["current"], rows["superseded"]) == (13, 1)
-    # e9 and the unknown in yuan, e8 in dollars; e1 pays 70 after the night
-    assert (rows["held"], rows["after_date"]) == (3, 1)
+    assert (rows["current"], rows["superseded"]) == (17, 1)
+    # e9 and the unknown in yuan, e8 in dollars; e1 pays 70 after the night, s2 5
+    assert (rows["held"], rows["after_date"]) == (3, 2)
     money = law["refunds", "amount", "CNY"]
-    assert (money["held"], money["after_date"], money["superseded"]) == (12, 70, 50)
+    assert (money["held"], money["after_date"], money["superseded"]) == (12, 75, 50)
     assert law["refunds", "amount", "USD"]["held"] == 5
+
+
+def test_what_was_paid_back_is_lost_revenue_or_named_charges(night: Build) -> None:
+    """Refunds as they were stated are found again: the part that is revenue and the other."""
+    paid_back = {row["order_id"]: (row["lost"], row["charges"]) for row in night.rows(
+        "select order_id, sum(amount_original) as lost, "
+        "sum(charges_amount_original) as charges from marts.order_events "
+        "where kind in ('refund', 'cancel') group by order_id having charges <> 0")}
+    assert paid_back == {
+        "s1": (-56, Decimal("-11.95")), "s2": (-100, -30), "s3": (-55, -5), "s5": (-30, -5),
+        "s6": (Decimal("-20.0006"), -2)}
 
 
 def test_a_refund_is_released_when_its_order_comes(tmp_path: Path) -> None:

@@ -116,6 +116,22 @@ def test_the_same_rows_in_a_newer_version_are_loaded(orders):
     assert orders.only("select count(distinct version_at) from raw_order_lines") == 2
 
 
+def test_a_column_that_came_later_leaves_rows_of_earlier_stores_known(orders):
+    """A raw store without the column gets it; files that lack it, too, are the rows they were."""
+    orders.put(DAY, HEADER + GOOD)
+    orders.load()
+    with orders.stores.open(orders.stores.raw) as connection:
+        connection.execute("alter table raw_order_lines drop column shipping_charged")
+    orders.engine = EmbeddedEngine(orders.stores, SECRET)
+    orders.put("orders/more_2026-01-05.csv", HEADER + GOOD + GOOD.replace("o1", "o2"))
+    orders.put("orders/orders_2026-01-06.csv", HEADER.replace("\n", ",shipping_charged\n")
+               + GOOD.replace("\n", ",6.95\n"))
+    orders.load()
+    assert orders.rows("select cast(shipping_charged as varchar) from raw_order_lines "
+                       "order by load_seq, order_id") == [(None,), (None,), ("6.9500",)]
+    assert orders.only("select sum(rows_repeated_n) from load_ledger") == 1
+
+
 def test_arrival_sources_take_the_same_row_once(landing_of: Callable[..., Landing]):
     landing = landing_of(shop={"kind": "orders", "files": ["*"]})
     landing.put("a.csv", HEADER + GOOD)

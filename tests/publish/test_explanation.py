@@ -77,7 +77,7 @@ def test_head_and_facts_of_a_customer(home):
     assert "- ids in the exports: X-OTHER\n" in text
     assert (f"- publication 2, revision 1; knows loads up to {row['known_load_seq']}; "
             f"configuration {row['config_hash']}; reference {row['reference_id']}, fitted as of "
-            f"{FIRST}\n") in text
+            f"{FIRST}") in text.splitlines()[-1]
     assert "- purchases: 2, of 2 orders, from 2026-11-18 to 2026-11-19\n" in text
     assert "- net revenue 2,478.00 CNY, refunded 0.00 CNY, all time\n" in text
     assert "- purchase amount: 2,478.00 CNY in 365 days -> " in text
@@ -206,7 +206,7 @@ def test_an_address_alone_is_a_customer_who_is_not_named(home):
     token = identity_token(SAMPLE_SECRET, "email", "guest@example.com")
     lines = said(home, "Guest@Example.com")
     assert lines[0] == f"Guest@Example.com is an e-mail address with the token {token}."
-    assert f"Customer {token}, as of {LAST}" in lines
+    assert lines[1] == f"Customer {token}, as of {LAST}"
     assert "- known only by an e-mail address" in lines
     assert "- net revenue 11.00 CNY, refunded 0.00 CNY, all time" in lines
     assert "guest@example.com" not in text_of(said(home, token))
@@ -247,7 +247,7 @@ def test_what_a_merge_changed_is_told(home):
 
 
 @pytest.mark.parametrize(("customer", "expected"), [
-    ("X-NEVER", ("Never seen", "column customer_id", "orders (orders/*, orders*)")),
+    ("X-NEVER", ("Never seen", "This home holds data of ", "order numbers are written as")),
     ("X-REJECTED", ("rejected rows only (1)", "landing/orders/orders_crafted_2026-11-19.csv, "
                     "row 1: not_a_number in column unit_price")),
     ("X-SLIPPED", ("rejected rows only (1)", "row 2: too_many_columns")),

@@ -482,7 +482,7 @@ def test_defect_stops_the_whole_gate(night: Night) -> None:
     assert not report.is_approved
     stopping = [result.check_name for result in report.results if result.stops]
     assert stopping == ["customers_purchases_within_orders"]
-    assert "customers_purchases_within_orders (1 rows)" in report.words
+    assert "FAILED customers_purchases_within_orders: " in report.words
     assert "customer_key = 00000000…" in report.words
 
 

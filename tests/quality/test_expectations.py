@@ -147,7 +147,7 @@ def test_pattern_makes_one_evaluation_a_column() -> None:
     (result,) = _run(audit, each)
     assert (result.outcome, result.failing_n) == ("failed", 1)
     assert (result.declared_n, result.evaluated_n) == (2, 2)
-    assert "b in 1 rows" in result.message
+    assert "b in 1 row" in result.message
     (result,) = _run(audit, _expectation("expect_column_values_to_be_between",
                                          {"column": "{column}", "max_value": 10},
                                          for_each_column="*__score"))

@@ -62,10 +62,20 @@ def test_what_stops_comes_first() -> None:
         failed(Check("m_check", "crm.customers", "error", "w", "Look."), "c", 1200, "many. Look."),
     ]
     assert failure_words(results).splitlines() == [
-        "2 check(s) stop this publication; what was published before stays:",
-        "- FAILED m_check (1,200 rows): many. Look.",
+        "2 checks stop this publication; what was published before stays:",
+        "- FAILED m_check: many. Look.",
         "- NOT CHECKED z_check: no column",
-        "- warning b_warning (2 rows): two are odd",
+        "- warning b_warning: two are odd",
     ]
     assert failure_words(results[:2]).startswith("Published with remarks:")
     assert failure_words([passed(CHECK, "c")]) == ""
+
+
+def test_causes_come_before_what_follows_from_them() -> None:
+    """Orders that wait for a rate leave customers, scores and segments empty, too."""
+    results = [failed(Check(name, relation, "error", "w", "Look."), "c", 1, "odd")
+               for name, relation in (("a", "crm.customers"), ("b", "crm.reconciliation"),
+                                      ("c", "night.load_ledger"), ("d", "raw.raw_order_lines"))]
+    assert [line.split()[2] for line in failure_words(results).splitlines()[1:]] == [
+        "c:", "d:", "b:", "a:"]
+    assert failure_words(results[:1]).startswith("1 check stops this publication;")

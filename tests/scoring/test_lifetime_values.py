@@ -165,12 +165,15 @@ def test_a_shop_that_fell_silent_has_no_model(rule: Callable[..., Configuration]
 
 
 def test_without_costs_purchases_are_expected_and_margin_is_not(
-    default_configuration: Configuration
+    default_configuration: Configuration, caplog: pytest.LogCaptureFixture
 ) -> None:
     rows = buyers(2_000, 1).assign(margin_purchase_days_n=0, purchase_margin_amount=np.nan,
                                    historic_margin_amount=None)
     models = fit_lifetime_models([rows], default_configuration)["all"]
     assert models.purchases and models.margin_shortfall == Shortfall("too_few_margins", 0, 100)
+    assert ("profile all: no model of the margin of a purchase could be fitted: 0 customers have "
+            "two purchase days whose cost is known, 100 are needed (deliver product costs"
+            ) in caplog.text
     found = lifetime_values(rows, reference_of(models), default_configuration, D)
     assert found["expected_purchases"].notna().all()
     assert found["expected_margin_amount"].isna().all()

@@ -41,6 +41,16 @@ WEAK_PRIOR = "purchases.weak_prior"
 SHORTFALLS = ("too_few_buyers", "history_too_short", "no_recent_purchase", "too_few_purchase_days",
               "too_few_margins", "not_converged")
 
+SHORTFALL_WORDS = {
+    "too_few_buyers": "{found} customers have a purchase, {bound} are needed",
+    "history_too_short": "the first purchase lies {found} days back, {bound} are needed",
+    "no_recent_purchase": "the last purchase lies {found} days back, at most {bound} are allowed",
+    "too_few_purchase_days": "nobody has more than {found} purchase days, {bound} are needed",
+    "too_few_margins": "{found} customers have two purchase days whose cost is known, {bound} are "
+                       "needed (deliver product costs, or state margin_share_without_cost)",
+    "not_converged": "the fit found no end (slope {found}, allowed {bound})",
+}
+
 # item, position, x, y: as in scoring_reference.
 ItemRow: TypeAlias = tuple[str, int, float, float]
 
@@ -179,14 +189,16 @@ def _borrowed(
     profile: str, own: LifetimeReference, everyone: LifetimeReference
 ) -> LifetimeReference:
     for what, shortfall, model in (
-        ("purchases", own.purchase_shortfall, everyone.purchases),
-        ("margins", own.margin_shortfall, everyone.margins),
+        ("future purchases", own.purchase_shortfall, everyone.purchases),
+        ("the margin of a purchase", own.margin_shortfall, everyone.margins),
     ):
         if shortfall is not None:
             _log.warning(
-                "profile %s has no lifetime model of %s of its own: %s (%g, needed %g); %s",
-                profile, what, shortfall.reason, shortfall.found, shortfall.bound,
-                "that of all customers stands in" if model else "only the past is published")
+                "profile %s: no model of %s could be fitted: %s; %s", profile, what,
+                SHORTFALL_WORDS[shortfall.reason].format(
+                    found=f"{shortfall.found:,.9g}", bound=f"{shortfall.bound:,.9g}"),
+                "that of all customers stands in" if model else
+                "so customer_lifetime_values has what was bought, and expects nothing of it")
     return LifetimeReference(own.purchases or everyone.purchases, own.margins or everyone.margins,
                              own.purchase_shortfall, own.margin_shortfall,
                              (own if own.purchases else everyone).is_weakly_held)

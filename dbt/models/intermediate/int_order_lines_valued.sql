@@ -25,7 +25,8 @@ select
     rated.*,
     {%- for name, original in [
         ('sale_amount', 'sale_amount_original'), ('discount_amount', 'discount'),
-        ('refund_amount', 'refund'), ('cost_amount', 'cost'), ('shipping_amount', 'shipping')
+        ('refund_amount', 'refund'), ('cost_amount', 'cost'), ('shipping_amount', 'shipping'),
+        ('charged_amount', 'charged')
     ] %}
         case
             when rated.is_base or rated.{{ original }} = 0 then rated.{{ original }}

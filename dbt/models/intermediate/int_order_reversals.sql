@@ -1,188 +1,84 @@
--- Refunds, returns and cancellations of orders as events, each part of an order taken back once.
--- What lines take back, and when, stands in int_dated_reversals.
-with exported_refunds as (
+-- A refund pays back shipping and tax, too, which never were revenue. So what is taken back beyond
+-- the worth of an order is repaid charges, as far as the order had any and refunds paid for it;
+-- beyond them it stays a loss. As of every date this is a function of all events up to it, in
+-- whatever steps and order they came.
+with ordered as (
     select
-        order_source as source,
-        order_id,
-        event_date,
-        refund_amount_original as amount_original,
-        refund_amount as amount
-    from {{ ref('refund_facts') }}
-    where
-        held_reason is null
-        and excluded_reason is null
-        and refund_amount_original <> 0
-),
-
-returns as (
-    select
-        source,
-        order_id,
-        event_date,
-        amount_original,
-        amount,
-        quantity,
-        cost_amount,
-        shipping_amount
-    from {{ ref('int_order_returns') }}
-    where
-        held_reason is null
-        and excluded_reason is null
-),
-
-cancelled_orders as (
-    select
-        source,
-        order_id,
-        max(cancellation_event_date) as event_date,
-        min(cancellation_date_source) as state_date_source
-    from {{ ref('int_dated_reversals') }}
-    where
-        order_status = 'cancelled'
-        and status = 'cancelled'
-    group by source, order_id
-),
-
--- What negative rows and refunds exports take back. Where the order was cancelled as a whole, it
--- counts up to the cancellation, which then takes back only the rest.
-taken_back as (
-    select
-        takes.*,
-        cancellations.event_date as cancellation_event_date,
-        cancellations.state_date_source as cancellation_date_source
-    from (
-        select
-            source,
-            order_id,
-            'return' as kind,
-            event_date,
-            amount_original,
-            amount,
-            quantity,
-            cost_amount,
-            shipping_amount
-        from returns
-        union all
-        select
-            source,
-            order_id,
-            'refund' as kind,
-            event_date,
-            -amount_original as amount_original,
-            -amount as amount,
-            0 as quantity,
-            0 as cost_amount,
-            0 as shipping_amount
-        from exported_refunds
-    ) as takes
-    left join cancelled_orders as cancellations
+        reversals.*,
+        orders.sale_amount_original,
+        orders.sale_amount,
+        orders.charged_amount_original,
+        orders.charged_amount,
+        row_number() over (
+            partition by reversals.source, reversals.order_id
+            order by
+                reversals.event_date asc nulls last,
+                case reversals.kind when 'return' then 1 when 'refund' then 2 else 3 end asc
+                nulls last,
+                reversals.state_date_source asc nulls last
+        ) as event_no
+    from {{ ref('int_stated_reversals') }} as reversals
+    inner join {{ ref('order_facts') }} as orders
         on
-            takes.source = cancellations.source
-            and takes.order_id = cancellations.order_id
-    where
-        cancellations.event_date is null
-        or takes.event_date <= cancellations.event_date
+            reversals.source = orders.source
+            and reversals.order_id = orders.order_id
 ),
 
--- A refund in full is one of what negative rows have left of it.
-full_refunds as (
+left_over as (
     select
-        source,
-        order_id,
-        max(refund_event_date) as event_date,
-        min(refund_date_source) as state_date_source,
-        sum(line_refund_original) as amount_original,
-        sum(line_refund_amount) as amount
-    from {{ ref('int_dated_reversals') }}
-    where
-        has_refund_event
-        and not has_stated_refund
-    group by source, order_id
+        {%- for suffix in ['_original', ''] %}
+            sale_amount{{ suffix }} + sum(amount{{ suffix }}) over (
+                partition by source, order_id
+                order by event_no asc nulls last
+            ) as left_amount{{ suffix }},
+            greatest(
+                -sum(case when kind = 'refund' then amount{{ suffix }} else 0 end) over (
+                    partition by source, order_id
+                    order by event_no asc nulls last
+                ), 0
+            ) as refunded_amount{{ suffix }},
+        {%- endfor %}
+        ordered.*
+    from ordered
 ),
 
-returned as (
+explained as (
     select
-        source,
-        order_id,
-        -sum(amount_original) as amount_original,
-        -sum(amount) as amount
-    from returns
-    group by source, order_id
+        left_over.*,
+        case
+            when left_amount_original < 0
+                then
+                    least(-left_amount_original, charged_amount_original, refunded_amount_original)
+            else 0
+        end as repaid_amount_original
+    from left_over
 ),
 
-events as (
+-- Nothing left in the order's currency is nothing left in the base currency: lines and refunds
+-- are rounded apart when they are converted.
+converted as (
     select
-        source,
-        order_id,
-        'refund' as kind,
-        refund_event_date as event_date,
-        refund_date_source as state_date_source,
-        -line_refund_original as amount_original,
-        -line_refund_amount as amount,
-        0 as quantity,
-        0 as cost_amount,
-        0 as shipping_amount
-    from {{ ref('int_dated_reversals') }}
-    where has_refund_event
-    union all
+        explained.*,
+        case
+            when left_amount_original > 0 or refunded_amount_original = 0 then 0
+            when left_amount_original + repaid_amount_original = 0 then -left_amount
+            else least(charged_amount, refunded_amount)
+        end as repaid_amount
+    from explained
+),
+
+stepped as (
     select
-        full_refunds.source,
-        full_refunds.order_id,
-        'refund' as kind,
-        full_refunds.event_date,
-        full_refunds.state_date_source,
-        least(full_refunds.amount_original, returned.amount_original) as amount_original,
-        least(full_refunds.amount, returned.amount) as amount,
-        0 as quantity,
-        0 as cost_amount,
-        0 as shipping_amount
-    from full_refunds
-    inner join returned
-        on
-            full_refunds.source = returned.source
-            and full_refunds.order_id = returned.order_id
-    union all
-    select
-        source,
-        order_id,
-        'cancel' as kind,
-        cancellation_event_date as event_date,
-        cancellation_date_source as state_date_source,
-        case when has_refund_event then line_refund_original else 0 end - sale_amount_original
-            as amount_original,
-        case when has_refund_event then line_refund_amount else 0 end - sale_amount as amount,
-        -quantity as quantity,
-        -coalesce(cost_amount, 0) as cost_amount,
-        -coalesce(shipping_amount, 0) as shipping_amount
-    from {{ ref('int_dated_reversals') }}
-    where status = 'cancelled'
-    union all
-    select
-        source,
-        order_id,
-        kind,
-        event_date,
-        'stated' as state_date_source,
-        amount_original,
-        amount,
-        quantity,
-        cost_amount,
-        shipping_amount
-    from taken_back
-    union all
-    select
-        source,
-        order_id,
-        'cancel' as kind,
-        cancellation_event_date as event_date,
-        cancellation_date_source as state_date_source,
-        -amount_original as amount_original,
-        -amount as amount,
-        -quantity as quantity,
-        -cost_amount as cost_amount,
-        -shipping_amount as shipping_amount
-    from taken_back
-    where cancellation_event_date is not null
+        {%- for suffix in ['_original', ''] %}
+            repaid_amount{{ suffix }} - coalesce(
+                lag(repaid_amount{{ suffix }}) over (
+                    partition by source, order_id
+                    order by event_no asc nulls last
+                ), 0
+            ) as charges_amount{{ suffix }},
+        {%- endfor %}
+        converted.*
+    from converted
 )
 
 select
@@ -191,10 +87,11 @@ select
     kind,
     event_date,
     state_date_source,
-    cast(sum(amount_original) as decimal(38, 4)) as amount_original,
-    cast(sum(amount) as decimal(38, 4)) as amount,
-    cast(sum(quantity) as decimal(38, 4)) as quantity,
-    cast(sum(cost_amount) as decimal(38, 4)) as cost_amount,
-    cast(sum(shipping_amount) as decimal(38, 4)) as shipping_amount
-from events
-group by source, order_id, kind, event_date, state_date_source
+    cast(amount_original + charges_amount_original as decimal(38, 4)) as amount_original,
+    cast(amount + charges_amount as decimal(38, 4)) as amount,
+    cast(-charges_amount_original as decimal(38, 4)) as charges_amount_original,
+    cast(-charges_amount as decimal(38, 4)) as charges_amount,
+    quantity,
+    cost_amount,
+    shipping_amount
+from stepped

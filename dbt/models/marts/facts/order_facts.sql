@@ -53,6 +53,8 @@ orders as (
             as left_out_amount_original,
         sum(case when is_sale then cost_amount else 0 end) as cost_amount,
         sum(case when is_sale then coalesce(shipping_amount, 0) else 0 end) as shipping_amount,
+        sum(case when is_sale then charged else 0 end) as charged_amount_original,
+        sum(case when is_sale then charged_amount else 0 end) as charged_amount,
         max(version_at) as version_at,
         max(load_seq) as load_seq
     from lines
@@ -105,6 +107,9 @@ select
     ) as cost_amount,
     cast(case when held_reason is null then shipping_amount end as decimal(38, 4))
         as shipping_amount,
+    cast(greatest(charged_amount_original, 0) as decimal(38, 4)) as charged_amount_original,
+    cast(case when held_reason is null then greatest(charged_amount, 0) end as decimal(38, 4))
+        as charged_amount,
     held_reason,
     case
         when status = 'open' then 'not_completed'

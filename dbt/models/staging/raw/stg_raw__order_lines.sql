@@ -23,7 +23,7 @@ select
     {{ business_date('cancelled_at') }} as cancelled_date,
     {{ business_date('version_at') }} as version_date,
     shipping,
-    tax,
+    coalesce(tax, 0) + coalesce(shipping_charged, 0) as charged,
     cost,
     currency,
     product_id,
