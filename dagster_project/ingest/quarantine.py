@@ -140,7 +140,9 @@ def rejected_words(rejected: pd.DataFrame) -> Iterator[str]:
         rejected: columns of table `rejected_rows`.
     """
     for source, of_source in rejected.groupby("source", sort=True):
-        yield f"{source}: {len(of_source)} rejected"
+        left_out_n = int((of_source["reason"] == LEFT_OUT).sum())
+        yield (f"{source}: {len(of_source) - left_out_n} rejected"
+               + (f", {left_out_n} left out by rule" if left_out_n else ""))
         for (load_seq, file_name), rows in of_source.groupby(["load_seq", "file_name"]):
             yield f"  landing/{file_name} (load {load_seq})"
             for (reason, column), alike in rows.fillna({"column_name": ""}).groupby(

@@ -108,7 +108,8 @@ def test_check_says_what_a_night_would_do_and_changes_nothing(tmp_path: Path,
     assert "landing/letter.txt: no source in sources.yaml claims it" in said
     assert re.search(r"orders: \d+ held, no_rate \([A-Z]{3}.*\): .*deliver it in an fx_rates", said)
     assert "6 rejected (not_a_number 6)" in said
-    assert "6 not_a_number in unit_price, row 1, 2, 3, 4, 5 and 1 more. Write a plain" in said
+    assert ("6 not_a_number in unit_price, row 1, 2, 3, 4, 5 and 1 more (such as 'xxxx'). "
+            "Write a plain" in said)
     assert "over the bound of 5.0% (maximum_rejected_share): the gate would stop" in said
     assert not home.publication.exists()
     assert not home.raw.exists()

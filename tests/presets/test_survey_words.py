@@ -111,3 +111,5 @@ def test_answers_and_scores_are_counted_apart_and_what_a_rule_leaves_out_is_not_
            "2 left out by rule; Q1 as nps" in line_of(report)
     assert landing.rows("select rows_read_n, rows_loaded_n, rows_rejected_n from load_ledger") == [
         (8, 5, 3)]
+    assert quarantine_words(landing.stores, Choice())[0] == (
+        "qualtrics_survey: 1 rejected, 2 left out by rule")
