@@ -239,12 +239,16 @@ def _hashed_text(request: LoadRequest, there: Mapping[str, str], hash_key: str) 
     Args:
         there: column -> its text in SQL.
 
-    A column that is hashed if delivered leaves no trace where it lacks.
+    A column that is hashed if filled leaves no trace where it lacks or is empty: it is one mark
+    less, so no other row has the same text.
     """
     parts, fixed = [], hash_key
-    later = {column.name for column in request.kind.columns if column.is_hashed_if_delivered}
+    later = {column.name for column in request.kind.columns if column.is_hashed_if_filled}
     for name in request.kind.column_names + request.source.attributes:
-        if name in later and name not in there:
+        if name in later:
+            if name in there:
+                parts += [literal(fixed), f"{literal(MARK)} || {there[name]}"]
+                fixed = ""
             continue
         fixed += MARK
         if name in there or name in request.source.attributes:

@@ -42,8 +42,8 @@ class CanonicalColumn:
         id_space: space of an `identity`; None: the id space of the source.
         raw_name: column of the raw table; None: not kept in raw as it is.
         is_event_time: must not lie after the version of the file that carries it.
-        is_hashed_if_delivered: leaves the hash of a row alone in files that lack it. So is a
-            column that came when stores existed: their rows are known again. It stands last.
+        is_hashed_if_filled: leaves the hash of a row alone where it is empty. So is a column
+            that came when stores existed: their rows are known again. It stands last.
     """
 
     name: str
@@ -57,7 +57,7 @@ class CanonicalColumn:
     id_space: str | None = None
     raw_name: str | None = None
     is_event_time: bool = False
-    is_hashed_if_delivered: bool = False
+    is_hashed_if_filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ ORDERS = ExportKind(
         C("channel", raw_name="channel"),
         C("tags", raw_name="tags"),
         C("shipping_charged", "number", raw_name="shipping_charged", minimum=-1e12, maximum=1e12,
-          is_hashed_if_delivered=True),
+          is_hashed_if_filled=True),
     ),
     document=("order_id",),
     row_id="line_id",
