@@ -1,10 +1,11 @@
-"""Time and memory of one night, stage by stage, beside the floor, measured in the same run.
+"""Time and memory of two nights, stage by stage, beside the floor, measured in the same run.
 
     python benchmarks/night.py --customers 1000000 --days 730 --folder DIR
 
 Makes a sample home in DIR (kept; delete it yourself), runs the floor, the first night (which loads
-everything), the floor again, and prints a table in Markdown. Memory is that of the whole process
-tree: the sum of proportional set sizes, looked at twice a second.
+everything), the next one (which loads nothing, and explains what changed), the floor again, and
+prints a table in Markdown. Memory is that of the whole process tree: the sum of proportional set
+sizes, looked at twice a second.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PROGRAMS = Path(sys.executable).parent
-END = "2026-11-20"
+END, NEXT = "2026-11-20", "2026-11-21"
 LOOK_SECONDS = 0.5
 
 
@@ -89,6 +90,13 @@ def step_seconds(home: Path, run_id: str) -> dict[str, float]:
             if entry.start_time and entry.end_time}
 
 
+def run_night(crm_value: list[str], home: Path, night: str) -> Measured:
+    """Run one night; with the seconds of its steps."""
+    found = measured([*crm_value, "run", "--date", night])
+    run_id = re.search(r"\(run ([0-9a-f-]{36})\)", found.output)
+    return replace(found, stages=step_seconds(home, run_id.group(1)) if run_id else {})
+
+
 def main() -> None:
     """Measure once and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -108,18 +116,22 @@ def main() -> None:
                      str(home / "landing"), str(options.folder / "floor.duckdb"), "3GB",
                      str(os.cpu_count() or 1)]
     before = measured(floor_command)
-    night = measured([*crm_value, "run", "--date", END])
-    run_id = re.search(r"\(run ([0-9a-f-]{36})\)", night.output)
-    steps = step_seconds(home, run_id.group(1)) if run_id else {}
+    nights = [run_night(crm_value, home, night) for night in (END, NEXT)]
     after = measured(floor_command)
     floor = (before.seconds + after.seconds) / 2
-    lines = ["| stage | seconds | x floor |", "|---|---:|---:|"]
-    for name, seconds in {**steps, "whole night, start-up included": night.seconds}.items():
-        lines.append(f"| {name} | {seconds:.1f} | {seconds / floor:.2f} |")
+    lines = ["| stage | first night | x floor | next night | x floor |",
+             "|---|---:|---:|---:|---:|"]
+    for name in dict.fromkeys(name for night in nights for name in night.stages):
+        cells = [f"{night.stages[name]:.1f} | {night.stages[name] / floor:.2f}"
+                 if name in night.stages else " | " for night in nights]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    whole = " | ".join(f"{night.seconds:.1f} | {night.seconds / floor:.2f}" for night in nights)
+    lines.append(f"| whole night, start-up included | {whole} |")
     lines.append(f"| floor (before {before.seconds:.1f}, after {after.seconds:.1f}) "
-                 f"| {floor:.1f} | 1.00 |")
+                 f"| {floor:.1f} | 1.00 | {floor:.1f} | 1.00 |")
     lines.append("")
-    lines.append(f"Peak memory of the process tree: night {night.peak_gb:.2f} GB, floor "
+    lines.append(f"Peak memory of the process tree: nights "
+                 f"{' and '.join(f'{night.peak_gb:.2f}' for night in nights)} GB, floor "
                  f"{max(before.peak_gb, after.peak_gb):.2f} GB.")
     sys.stdout.write("\n".join(lines) + "\n")
 
