@@ -32,7 +32,11 @@ select
     history.lifecycle_stage_held
 from night.customer_score_history as history
 where exists (select 1 from earlier)
-    and history.customer_key not in (select earlier.customer_key from earlier)
+    and not exists (
+        select 1
+        from earlier
+        where earlier.customer_key = history.customer_key
+    )
     and (
         history.tier <> history.tier_held
         or history.quadrant <> history.quadrant_held
