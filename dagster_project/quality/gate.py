@@ -183,7 +183,7 @@ def load_declarations(expectations: Path) -> Declarations:
     return _declarations(expectations, suite_hash(expectations))
 
 
-# A night asks four times, and to read them takes a third of a second.
+# A night asks four times; to read them takes 0.15 s, to see that they are the same 0.003 s.
 @lru_cache(maxsize=4)
 def _declarations(expectations: Path, content: str) -> Declarations:
     declarations = Declarations(load_suites(expectations / "suites"),
