@@ -41,6 +41,8 @@ class RunSession:
     Attributes:
         refused_files: name -> reason of files of this run that cannot be read as a whole; None
             while the run has not looked into the landing folder.
+        inputs: of the night in the build, once they were checked; the run's lock keeps the build
+            from changing until this run prepares a night itself.
     """
 
     home: Home
@@ -50,6 +52,7 @@ class RunSession:
     as_of_date: date | None
     started_at: datetime
     refused_files: dict[str, str] | None = None
+    inputs: NightInputs | None = None
     candidate_id: str | None = None
     publication_id: int | None = None
     results: pd.DataFrame | None = None
@@ -76,10 +79,6 @@ class RunSession:
             return {}
         with told_in_words():
             return refused_at_last_look(self.home.refused_files)
-
-    def night_inputs(self) -> pd.DataFrame | None:
-        """The row of night_inputs of the build; None if the build holds no night."""
-        return self.build_table(NIGHT_INPUTS)
 
     def build_table(self, table: Table) -> pd.DataFrame | None:
         """A small table of schema `night` of the build; None if the build has none."""
@@ -219,7 +218,13 @@ def told_in_words() -> Iterator[None]:
 
 def require_inputs(session: RunSession) -> NightInputs:
     """The night the build holds, checked against the run's own D and configuration."""
-    frame = session.night_inputs()
+    if session.inputs is None:
+        session.inputs = _checked_inputs(session)
+    return session.inputs
+
+
+def _checked_inputs(session: RunSession) -> NightInputs:
+    frame = session.build_table(NIGHT_INPUTS)
     assert session.as_of_date is not None, "as-of assets run with a partition"
     with told_in_words():
         require_night(frame, session.as_of_date, session.home.configuration.hash)

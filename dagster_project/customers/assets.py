@@ -72,7 +72,7 @@ def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
     tokens = Tokens(session.home.secret, session.home.sources)
     frames = night_frames(session.engine, configuration, tokens, inputs)
     not_merged = frames[CONTACTS_NOT_MERGED]
-    session.candidate_id = inputs.candidate_id
+    session.candidate_id, session.inputs = inputs.candidate_id, None
     aside = begin_build(session.home.stores)
     if aside is not None:
         context.log.warning(f"the build could not be opened; it is set aside as {aside}, and "

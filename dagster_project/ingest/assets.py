@@ -48,9 +48,11 @@ def load_landing(context: dg.AssetExecutionContext,
     keep_refused(session.home.refused_files, session.refused_files)
     for line in words_of(report):
         context.log.info(line)
-    for table in RAW_TABLES + LEDGER_TABLES:
-        count = session.engine.read_current("raw", f"select count(*) as n from {table.name}")
+    tables = RAW_TABLES + LEDGER_TABLES
+    counts = session.engine.read_current("raw", "select " + ", ".join(
+        f"(select count(*) from {table.name}) as {table.name}" for table in tables))
+    for table in tables:
         yield dg.MaterializeResult(
             asset_key=["raw", table.name],
-            metadata={"dagster/row_count": int(count["n"].iloc[0])},
+            metadata={"dagster/row_count": int(counts[table.name].iloc[0])},
         )

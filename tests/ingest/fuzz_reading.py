@@ -330,7 +330,10 @@ def deliver(home: Landing, files: Sequence[DamagedFile], tally: Tally) -> None:
 
 def _may_be_cut_off(file: DamagedFile) -> bool:
     """Whether the text ends without a line end, or has quotes that one may be open of."""
-    return b'"' in file.text or not file.text.endswith((b"\n", b"\r"))
+    # As text: half of a character of two bytes can look like a line end.
+    encoding = "utf-16" if file.format == "utf16" else "latin-1"
+    text = file.text.decode(encoding, "replace")
+    return '"' in text or not text.endswith(("\n", "\r"))
 
 
 def _is_cut_off(file: DamagedFile) -> bool:
