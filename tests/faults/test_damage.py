@@ -29,6 +29,7 @@ from dagster_project.engine.whole_stores import (
     wal_of,
 )
 from dagster_project.settings import make_home
+from faults.machine import disk, fill
 from faults.stores_content import rows_of
 from tests.conftest import INJECTED
 from tests.ingest.conftest import Landing
@@ -339,22 +340,9 @@ def test_a_status_comes_out_of_every_run(loaded: Landing, tmp_path: Path, name: 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of a few megabytes; to mount one takes Linux and its superuser."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)], check=True)
-    try:
+    """A disk of a few megabytes."""
+    with disk(tmp_path / "disk", 96) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(disk: Path, left: int) -> Path:
-    """Leave so many bytes free."""
-    ballast = disk / "ballast"
-    free = shutil.disk_usage(disk).free
-    ballast.write_bytes(bytes(max(0, free - left)))
-    return ballast
 
 
 @pytest.mark.faults

@@ -1,4 +1,7 @@
-"""Test 30: thirty nights with random faults; the law and "old or new, whole" hold every night."""
+"""Test 30: thirty nights with random faults; the law and "old or new, whole" hold every night.
+
+They run without a network, on a disk of their own.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,16 @@ import duckdb
 import pytest
 
 from dagster_project.engine.writer_lock import writer_lock
+from faults.machine import NoNetwork, disk, fill
 from faults.nights_killed import PLACES, dbt_is_gone, kill_at, leftovers
+from nights.commands import NETWORK_OF
 from nights.homes import END, ORDER_HEADER, TrialHome, sha256
 from tests.conftest import INJECTED
 
 NIGHTS = 30
 CUSTOMERS = 60
+# Some times what thirty nights keep.
+DISK_MEGABYTES = 1000
 SEED = 20261120
 LARGEST_SHARE_OF_COMPACTED = 2.5
 
@@ -79,9 +86,19 @@ def _deliver_what_nobody_can_read(home: TrialHome, night: date, chance: random.R
     file.unlink()
 
 
+def _fill_the_disk(home: TrialHome, night: date, chance: random.Random) -> None:
+    before = sha256(home.publication) if home.publication.exists() else None
+    ballast = fill(home.folder.parent, chance.randrange(100_000, 5_000_000))
+    said = home.crm("run", "--date", night.isoformat())
+    assert said.code in (1, 3), said.said
+    assert "disk" in said.said
+    assert before == (sha256(home.publication) if home.publication.exists() else None)
+    ballast.unlink()
+
+
 FAULTS: tuple[Callable[[TrialHome, date, random.Random], None], ...] = (
     _kill, _deliver_again, _deliver_late, _damage_the_build, _leave_half_a_copy, _hold_the_lock,
-    _deliver_what_nobody_can_read)
+    _deliver_what_nobody_can_read, _fill_the_disk)
 
 
 def soak(home: TrialHome, nights: int) -> list[str]:
@@ -127,13 +144,20 @@ def _must_hold(home: TrialHome, night: date, number: int) -> None:
 @pytest.mark.timeout(3600)
 @pytest.mark.xdist_group("soak")
 def test_thirty_nights_with_random_faults(tmp_path: Path, record_property: Any) -> None:
-    home = TrialHome(tmp_path / "home")
-    injected = soak(home, NIGHTS)
-    record_property(INJECTED, len(injected))
-    assert len(set(injected)) == len(FAULTS)
+    with disk(tmp_path / "disk", DISK_MEGABYTES) as folder, NoNetwork() as network:
+        home = TrialHome(folder / "home", {NETWORK_OF: str(network.process)})
+        injected = soak(home, NIGHTS)
+        record_property(INJECTED, len(injected))
+        assert len(set(injected)) == len(FAULTS)
+        _raw_makes_the_same_again(home, tmp_path)
+        assert network.attempts_n() == 0
+
+
+def _raw_makes_the_same_again(home: TrialHome, folder: Path) -> None:
+    """Also what is kept is no larger than it must be."""
     said = home.crm("rebuild").expect(0)
     assert "current tables are equal" in said.out
-    compacted = tmp_path / "compacted.duckdb"
+    compacted = folder / "compacted.duckdb"
     with duckdb.connect() as connection:
         connection.execute(f"attach '{home.publication}' as published (read_only)")
         connection.execute(f"attach '{compacted}' as compacted (storage_version 'v1.0.0')")

@@ -6,6 +6,7 @@ project's own modules are not loaded beforehand: what they draw from the home is
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import sys
@@ -18,6 +19,9 @@ from pathlib import Path
 PATIENCE_SECONDS = 540
 LIBRARIES = ["dagster", "dagster_dbt", "duckdb", "great_expectations", "pandas", "pyarrow",
              "pydantic", "rich", "ruamel.yaml", "scipy.sparse.csgraph", "sqlalchemy", "typer"]
+
+# Variable of a command: number of a process in whose network it runs.
+NETWORK_OF = "TRIAL_NETWORK_OF"
 
 # They look for their settings while they are imported; a test's command sends nothing home.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -82,6 +86,8 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, said: s
     """What the installed program does, in a process that has just been forked."""
     os.environ.clear()
     os.environ.update(environment)
+    if NETWORK_OF in environment:
+        _enter_network(environment[NETWORK_OF])
     os.chdir(folder)
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{said}/{name}", os.O_WRONLY | os.O_CREAT), number)
@@ -91,6 +97,14 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, said: s
     from dagster_project.command_line import main
 
     main()
+
+
+def _enter_network(process: str) -> None:
+    """Move this process, and those that it starts, to the network of another one (Linux)."""
+    system = ctypes.CDLL(None, use_errno=True)
+    with Path(f"/proc/{process}/ns/net").open("rb") as network:
+        if system.setns(network.fileno(), 0):
+            raise OSError(ctypes.get_errno(), "no other network can be entered")
 
 
 def _keep_engines_of_history() -> None:

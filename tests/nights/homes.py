@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -45,9 +45,14 @@ def environment(**own: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class TrialHome:
-    """One home in a folder of its own; `deliveries` holds the sample's files until delivered."""
+    """One home in a folder of its own; `deliveries` holds the sample's files until delivered.
+
+    Attributes:
+        variables: of the environment of its commands.
+    """
 
     folder: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def landing(self) -> Path:
@@ -92,8 +97,8 @@ class TrialHome:
 
     def start(self, *arguments: str, **variables: str) -> Command:
         """Start `crm-value --home ... arguments`."""
-        return start(["--home", str(self.folder), *arguments], environment(**variables),
-                     self.folder.parent)
+        return start(["--home", str(self.folder), *arguments],
+                     environment(**self.variables, **variables), self.folder.parent)
 
     def crm(self, *arguments: str, **variables: str) -> Ended:
         """Run `crm-value --home ... arguments` to its end."""
