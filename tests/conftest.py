@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 INJECTED = "faults injected"
+SEEN = "seen by tests"
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:
@@ -31,18 +32,26 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """One line a test that injected faults, and their sum; workers hand their counts over."""
-    counts = {
-        report.nodeid: value
+    """What tests saw, and one line a test that injected faults, and their sum.
+
+    Workers hand over what their tests recorded.
+    """
+    recorded = [
+        (report.nodeid, name, value)
         for reports in terminalreporter.stats.values() for report in reports
-        for name, value in getattr(report, "user_properties", ()) if name == INJECTED
-    }
-    if not counts:
-        return
-    terminalreporter.section(INJECTED)
-    for test, count in sorted(counts.items()):
-        terminalreporter.write_line(f"{count:6} {test}")
-    terminalreporter.write_line(f"{sum(counts.values()):6} in all")
+        for name, value in getattr(report, "user_properties", ())
+    ]
+    seen = sorted({value for _, name, value in recorded if name == SEEN})
+    if seen:
+        terminalreporter.section(SEEN)
+        for words in seen:
+            terminalreporter.write_line(words)
+    counts = {test: value for test, name, value in recorded if name == INJECTED}
+    if counts:
+        terminalreporter.section(INJECTED)
+        for test, count in sorted(counts.items()):
+            terminalreporter.write_line(f"{count:6} {test}")
+        terminalreporter.write_line(f"{sum(counts.values()):6} in all")
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,7 @@ from dagster_project.engine.audit_connection import fingerprints_of
 from dagster_project.engine.publication import record_results, switch
 from dagster_project.publish.tables import RUN_TABLES
 from faults.killing import chosen, counted, in_child, killed, play
-from tests.conftest import INJECTED
+from tests.conftest import INJECTED, SEEN
 from tests.publish.staging import Customer, Warehouse
 
 RUN_TABLE_NAMES = frozenset(table.name for table in RUN_TABLES)
@@ -136,6 +136,8 @@ def test_staging_killed_at_any_point_leaves_yesterday_and_goes_on(
         tmp_path: Path, share: float, record_property: Any) -> None:
     points, kills = play(kill_staging, tmp_path, share)
     record_property(INJECTED, kills)
+    record_property(SEEN, f"staging killed at {kills} of its {points} points: yesterday stayed "
+                          f"each time")
     assert points > 100, "staging does more than that"
 
 
@@ -145,6 +147,8 @@ def test_a_publication_killed_at_any_point_is_old_or_new_and_whole(
         tmp_path: Path, share: float, record_property: Any) -> None:
     points, before, after = play(kill_switching, tmp_path, share)
     record_property(INJECTED, before + after)
+    record_property(SEEN, f"a switch killed at {before + after} of its {points} points: {before} "
+                          f"times the old publication stood, {after} times the new one, whole")
     assert points > 15, "a switch does more than that"
     assert min(before, after) > 0, "kills must strike before and after the rename"
 
