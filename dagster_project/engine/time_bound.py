@@ -1,0 +1,98 @@
+"""A bound on how long the engine is waited for.
+
+An engine may wait for ever where it should answer: threads that wait for each other, a join whose
+size nobody foresaw. Waiting is done beside the question, so that the one who asked can go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
+from threading import Thread
+from time import monotonic
+from typing import Protocol, TypeVar
+
+from dagster_project.refusals import NotFinished
+
+Answer = TypeVar("Answer")
+
+# The engine looks for an interrupt between two pieces of work; most take milliseconds.
+_HEED_SECONDS = 10.0
+_REPEAT_SECONDS = 0.2
+
+
+class Interruptible(Protocol):
+    """A connection whose work can be broken off from another thread."""
+
+    def interrupt(self) -> None:
+        """Break off what the connection is doing."""
+
+
+class NoAnswerInTime(NotFinished):
+    """The engine did not answer within the bound: the seconds, the setting."""
+
+
+class TimeBound:
+    """Asks connections, and waits no longer than the bound.
+
+    Each question has the whole bound for itself, unless it is asked within `shared`.
+    """
+
+    def __init__(self, seconds: float, setting: str) -> None:
+        """`setting` is where people change the seconds, as they find it."""
+        self._seconds = seconds
+        self._setting = setting
+        self._ends_at: float | None = None
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        """All questions asked inside have one bound together, counted from here."""
+        self._ends_at = monotonic() + self._seconds
+        try:
+            yield
+        finally:
+            self._ends_at = None
+
+    def ask(self, connection: Interruptible, question: Callable[[], Answer]) -> Answer:
+        """What the question returns, or raises.
+
+        What does not end is interrupted. What does not heed that either is left behind: its
+        thread ends with the process, and the connection must not be asked again.
+
+        Args:
+            connection: that the question uses, and nobody else meanwhile.
+            question: whatever is done with the connection.
+
+        Raises:
+            NoAnswerInTime: the bound has passed, maybe before the question was asked.
+        """
+        end = monotonic() + self._seconds if self._ends_at is None else self._ends_at
+        answer: Future[Answer] = Future()
+        if monotonic() < end:
+            Thread(target=_fill, args=(answer, question), daemon=True).start()
+            try:
+                wait([answer], timeout=end - monotonic())
+                if answer.done():
+                    return answer.result()
+            finally:
+                # Also where somebody breaks off the waiting by hand.
+                _break_off(connection, answer, min(self._seconds, _HEED_SECONDS))
+        raise NoAnswerInTime(f"the engine did not answer within {self._seconds:g} seconds "
+                             f"({self._setting})")
+
+
+def _fill(answer: Future[Answer], question: Callable[[], Answer]) -> None:
+    try:
+        answer.set_result(question())
+    # Whatever it is, it belongs to the one who asked.
+    except BaseException as error:  # noqa: BLE001
+        answer.set_exception(error)
+
+
+def _break_off(connection: Interruptible, answer: Future[Answer], seconds: float) -> None:
+    """Interrupt until it is heeded: one that comes before the work begins is forgotten."""
+    given_up_at = monotonic() + seconds
+    while not answer.done() and monotonic() < given_up_at:
+        connection.interrupt()
+        wait([answer], timeout=_REPEAT_SECONDS)
