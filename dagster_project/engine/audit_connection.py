@@ -60,9 +60,10 @@ class AuditConnection:
     Whatever is asked may raise NoAnswerInTime.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, bound: TimeBound) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection,
+                 check_seconds: float = CHECK_SECONDS) -> None:
         self._connection = connection
-        self._bound = bound
+        self._bound = TimeBound(check_seconds, CHECK_SECONDS_SETTING)
 
     @property
     def engine_version(self) -> str:
@@ -243,10 +244,10 @@ def open_audit(
         tempfile.TemporaryDirectory(prefix=".audit-", dir=candidate.parent) as spill,
         _memory(spill, memory_limit, threads) as connection,
     ):
-        bound = TimeBound(check_seconds, CHECK_SECONDS_SETTING)
-        bound.ask(connection, lambda: _prepare(connection, candidate, raw, after_load_seq,
-                                               known_load_seq, facts))
-        yield AuditConnection(connection, bound)
+        TimeBound(check_seconds, CHECK_SECONDS_SETTING).ask(
+            connection, lambda: _prepare(connection, candidate, raw, after_load_seq,
+                                         known_load_seq, facts))
+        yield AuditConnection(connection, check_seconds)
 
 
 def fingerprints_of(candidate: Path, without: Collection[str] = (),

@@ -79,8 +79,8 @@ class TimeBound:
             finally:
                 # Also where somebody breaks off the waiting by hand.
                 _break_off(connection, answer, min(self._seconds, _HEED_SECONDS))
-        raise NoAnswerInTime(f"the engine did not answer within {self._seconds:g} seconds "
-                             f"({self._setting})")
+        seconds = "1 second" if self._seconds == 1 else f"{self._seconds:g} seconds"
+        raise NoAnswerInTime(f"the engine did not answer within {seconds} ({self._setting})")
 
 
 def _fill(answer: Future[Answer], question: Callable[[], Answer]) -> None:
