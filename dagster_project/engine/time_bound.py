@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from queue import SimpleQueue
 from threading import Thread
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+from weakref import finalize
 
 from dagster_project.refusals import NotFinished
 
 Answer = TypeVar("Answer")
+# What is asked, with the place of its answer; None: nothing more.
+_Questions = SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None]
 
 # The engine looks for an interrupt between two pieces of work. Most take milliseconds; those of a
 # join of a million rows with a million took eight seconds.
@@ -45,6 +49,7 @@ class TimeBound:
         self._seconds = seconds
         self._setting = setting
         self._ends_at: float | None = None
+        self._questions: _Questions | None = None
 
     @contextmanager
     def shared(self) -> Iterator[None]:
@@ -71,29 +76,40 @@ class TimeBound:
         end = monotonic() + self._seconds if self._ends_at is None else self._ends_at
         answer: Future[Answer] = Future()
         if monotonic() < end:
-            Thread(target=_fill, args=(answer, question), daemon=True).start()
+            self._worker().put((answer, question))
             try:
                 wait([answer], timeout=end - monotonic())
                 if answer.done():
                     return answer.result()
             finally:
                 # Also where somebody breaks off the waiting by hand.
-                _break_off(connection, answer, min(self._seconds, _HEED_SECONDS))
+                self._break_off(connection, answer)
         seconds = "1 second" if self._seconds == 1 else f"{self._seconds:g} seconds"
         raise NoAnswerInTime(f"the engine did not answer within {seconds} ({self._setting})")
 
+    def _worker(self) -> _Questions:
+        # One thread for all questions: one for each cost an audit 0.3 s.
+        if self._questions is None:
+            self._questions = SimpleQueue()
+            Thread(target=_work, args=(self._questions,), daemon=True).start()
+            finalize(self, self._questions.put, None)
+        return self._questions
 
-def _fill(answer: Future[Answer], question: Callable[[], Answer]) -> None:
-    try:
-        answer.set_result(question())
-    # Whatever it is, it belongs to the one who asked.
-    except BaseException as error:  # noqa: BLE001
-        answer.set_exception(error)
+    def _break_off(self, connection: Interruptible, answer: Future[Any]) -> None:
+        """Interrupt until it is heeded: one that comes before the work begins is forgotten."""
+        given_up_at = monotonic() + min(self._seconds, _HEED_SECONDS)
+        while not answer.done() and monotonic() < given_up_at:
+            connection.interrupt()
+            wait([answer], timeout=_REPEAT_SECONDS)
+        if not answer.done():
+            self._questions = None  # the next question gets another thread
 
 
-def _break_off(connection: Interruptible, answer: Future[Answer], seconds: float) -> None:
-    """Interrupt until it is heeded: one that comes before the work begins is forgotten."""
-    given_up_at = monotonic() + seconds
-    while not answer.done() and monotonic() < given_up_at:
-        connection.interrupt()
-        wait([answer], timeout=_REPEAT_SECONDS)
+def _work(questions: _Questions) -> None:
+    for answer, question in iter(questions.get, None):
+        try:
+            answer.set_result(question())
+        # Whatever it is, it belongs to the one who asked.
+        except BaseException as error:  # noqa: BLE001
+            answer.set_exception(error)
+        del answer, question  # with them goes the connection
