@@ -81,6 +81,7 @@ class GateSettings(_Strict):
     maximum_held_share: float = Field(default=0.05, ge=0, le=1)
     minimum_kept_share: float = Field(default=0.5, ge=0, le=1)
     maximum_population_drift: float = Field(default=0.25, gt=0, le=100)
+    maximum_check_seconds: int = Field(default=900, ge=1, le=86_400)
     permitted_texts: tuple[Annotated[str, Field(pattern=r"^[a-z_]+\.[a-z_]+$")], ...] = ()
 
     @property

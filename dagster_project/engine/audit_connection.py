@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import sqlalchemy
@@ -34,6 +34,7 @@ from sqlalchemy.engine.interfaces import ReflectedColumn
 from dagster_project.engine.failures import damage_in_words
 from dagster_project.engine.personal_text import make_text_macros
 from dagster_project.engine.table import Table
+from dagster_project.engine.time_bound import TimeBound
 from dagster_project.ingest.tables import (
     LOAD_LEDGER,
     RAW_TABLES,
@@ -47,33 +48,46 @@ from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY, PUBLICATION
 ENGINE_VERSION = f"duckdb {duckdb.__version__}"
 # Large, and grown by every publication: what older ones added was looked at in their own night.
 GROWING_TABLES = (CUSTOMER_SCORE_HISTORY.name, SCORE_CHANGES.name)
+CHECK_SECONDS = 900.0
+CHECK_SECONDS_SETTING = "gate: maximum_check_seconds in config/home.yaml"
+
+Answer = TypeVar("Answer")
 
 
 class AuditConnection:
-    """An open audit: questions about one candidate, no way to change it."""
+    """An open audit: questions about one candidate, no way to change it.
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    Whatever is asked may raise NoAnswerInTime.
+    """
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection,
+                 check_seconds: float = CHECK_SECONDS) -> None:
         self._connection = connection
+        self._bound = TimeBound(check_seconds, CHECK_SECONDS_SETTING)
 
     @property
     def engine_version(self) -> str:
         """Name and version of the engine; row hashes hold for one version only."""
         return ENGINE_VERSION
 
+    def one_check(self) -> AbstractContextManager[None]:
+        """What is asked inside is one check: its questions share the bound."""
+        return self._bound.shared()
+
     def columns(self, relation: str) -> dict[str, str]:
         """Column names of `schema.table` with their types, in order; empty: no such table."""
         schema, table = relation.split(".")
-        rows = self._connection.execute(
+        _, rows = self._ask(
             "select column_name, data_type from information_schema.columns "
             "where table_catalog = 'memory' and table_schema = ? and table_name = ? "
             "order by ordinal_position",
-            [schema, table],
-        ).fetchall()
+            (schema, table),
+        )
         return dict(rows)
 
     def rows_n(self, relation: str) -> int:
         """Number of rows of `schema.table`."""
-        return int(self._value(f"select count(*) from {relation}"))
+        return self._count(f"select count(*) from {relation}")
 
     def offending(self, query: str, examples: int = 1) -> tuple[int, list[dict[str, Any]]]:
         """Number of rows of a query, and the first of them by its first column.
@@ -85,14 +99,12 @@ class AuditConnection:
         Returns:
             The count, and rows as column -> value, not masked.
         """
-        count = int(self._value(f"select count(*) from (\n{query}\n) as offending"))
+        count = self._count(f"select count(*) from (\n{query}\n) as offending")
         if count == 0:
             return 0, []
-        cursor = self._connection.cursor()
-        cursor.execute(f"select * from (\n{query}\n) as offending order by 1 "
-                       f"limit {int(examples)}")
-        names = [entry[0] for entry in cursor.description or ()]
-        return count, [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        names, rows = self._ask(f"select * from (\n{query}\n) as offending order by 1 "
+                                f"limit {int(examples)}")
+        return count, [dict(zip(names, row, strict=True)) for row in rows]
 
     def expectation_source(self) -> tuple[str, dict[str, Any]]:
         """Connection string and create_engine arguments for Great Expectations."""
@@ -100,14 +112,22 @@ class AuditConnection:
 
     def fingerprints(self, without: Collection[str] = ()) -> dict[str, dict[str, Any]]:
         """Fingerprints of the tables and views of `crm`, see `fingerprints_of`."""
-        return _fingerprints(self._connection, frozenset(without))
+        cursor = self._connection.cursor()
+        return self._bound.ask(cursor, lambda: _fingerprints(cursor, frozenset(without)))
 
     def _creator(self) -> ConnectionWrapper:
-        return _StatementPerCursor(self._connection.cursor())
+        return _StatementPerCursor(self._connection.cursor(), self._bound)
 
-    def _value(self, query: str) -> Any:
-        row = self._connection.cursor().execute(query).fetchone()
-        return row[0] if row else None
+    def _count(self, query: str) -> int:
+        _, ((count,),) = self._ask(query)
+        return int(count)
+
+    def _ask(self, query: str, parameters: Sequence[Any] = ()
+             ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Names of the columns, and the rows; a cursor of its own, which can be left behind."""
+        cursor = self._connection.cursor()
+        rows = self._bound.ask(cursor, lambda: cursor.execute(query, list(parameters)).fetchall())
+        return [entry[0] for entry in cursor.description or ()], rows
 
 
 class _StatementPerCursor(ConnectionWrapper):
@@ -118,13 +138,48 @@ class _StatementPerCursor(ConnectionWrapper):
     that.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, bound: TimeBound) -> None:
         super().__init__(connection)
         self._parent = connection
+        self._bound = bound
 
     def cursor(self) -> CursorWrapper:
         """A cursor whose result nobody else can take away."""
-        return CursorWrapper(self._parent.cursor(), self)
+        return _BoundedCursor(self._parent.cursor(), self, self._bound)
+
+
+class _BoundedCursor(CursorWrapper):
+    """A cursor that is waited for no longer than the bound.
+
+    The engine may do the work when a statement is executed or when its rows are fetched.
+    """
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, parent: ConnectionWrapper,
+                 bound: TimeBound) -> None:
+        super().__init__(cursor, parent)
+        self._cursor = cursor
+        self._bound = bound
+
+    def execute(self, statement: str, parameters: Any = None, context: Any = None) -> None:
+        """As the cursor does it."""
+        execute = super().execute
+        self._waited(lambda: execute(statement, parameters, context))
+
+    def fetchone(self) -> Any:
+        """As the cursor does it."""
+        return self._waited(self._cursor.fetchone)
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        """As the cursor does it."""
+        fetchmany = super().fetchmany
+        return self._waited(lambda: fetchmany(size))
+
+    def fetchall(self) -> list[Any]:
+        """As the cursor does it."""
+        return self._waited(self._cursor.fetchall)
+
+    def _waited(self, question: Callable[[], Answer]) -> Answer:
+        return self._bound.ask(self._cursor, question)
 
 
 class AuditDialect(Dialect):
@@ -163,6 +218,7 @@ def open_audit(
     facts: Sequence[tuple[Table, Sequence[tuple[Any, ...]]]] = (),
     memory_limit: str | None = None,
     threads: int | None = None,
+    check_seconds: float = CHECK_SECONDS,
 ) -> Iterator[AuditConnection]:
     """Open candidate and raw for reading.
 
@@ -174,10 +230,12 @@ def open_audit(
         facts: small tables for `night`, with their rows.
         memory_limit: for example "2GB"; None: the engine's default.
         threads: None: the engine's default.
+        check_seconds: how long one check, or one other question, is waited for.
 
     Raises:
         FileNotFoundError: a file is missing.
         StoreDamaged: a file is damaged.
+        NoAnswerInTime: the files could not be opened within the bound of a check.
     """
     for path in (candidate, raw):
         _must_exist(path)
@@ -186,28 +244,10 @@ def open_audit(
         tempfile.TemporaryDirectory(prefix=".audit-", dir=candidate.parent) as spill,
         _memory(spill, memory_limit, threads) as connection,
     ):
-        _attach(connection, candidate, "candidate")
-        _attach(connection, raw, "raw_file")
-        connection.execute("create schema crm")
-        connection.execute("create schema night")
-        crm = _relations(connection, "candidate", "main")
-        for name in crm:
-            # A view of the candidate whose table is missing cannot be read: it is left out, and
-            # what asks for it is not evaluated.
-            with suppress(duckdb.CatalogException, duckdb.BinderException):
-                connection.execute(f'create view crm."{name}" as from candidate.main."{name}"')
-        _create_night_loads(connection, after_load_seq, known_load_seq)
-        _create_night_publication(connection, crm)
-        for table, rows in facts:
-            connection.execute(table.ddl("night"))
-            marks = ", ".join("?" for _ in table.columns)
-            for row in rows:
-                connection.execute(f"insert into night.{table.name} values ({marks})", list(row))
-        _create_text_values(connection)
-        # From here on nothing may be read but the two files: no extension, no network.
-        connection.execute("set enable_external_access = false")
-        connection.execute("set lock_configuration = true")
-        yield AuditConnection(connection)
+        TimeBound(check_seconds, CHECK_SECONDS_SETTING).ask(
+            connection, lambda: _prepare(connection, candidate, raw, after_load_seq,
+                                         known_load_seq, facts))
+        yield AuditConnection(connection, check_seconds)
 
 
 def fingerprints_of(candidate: Path, without: Collection[str] = (),
@@ -261,6 +301,34 @@ def history_fingerprint(publication: Path, publication_id: int,
     return {"rows_n": row[0], "hash_sum": row[1]}
 
 
+def _prepare(
+    connection: duckdb.DuckDBPyConnection, candidate: Path, raw: Path, after_load_seq: int,
+    known_load_seq: int, facts: Sequence[tuple[Table, Sequence[tuple[Any, ...]]]],
+) -> None:
+    """Give a check what it sees, and nothing else."""
+    _attach(connection, candidate, "candidate")
+    _attach(connection, raw, "raw_file")
+    connection.execute("create schema crm")
+    connection.execute("create schema night")
+    crm = _relations(connection, "candidate", "main")
+    for name in crm:
+        # A view of the candidate whose table is missing cannot be read: it is left out, and
+        # what asks for it is not evaluated.
+        with suppress(duckdb.CatalogException, duckdb.BinderException):
+            connection.execute(f'create view crm."{name}" as from candidate.main."{name}"')
+    _create_night_loads(connection, after_load_seq, known_load_seq)
+    _create_night_publication(connection, crm)
+    for table, rows in facts:
+        connection.execute(table.ddl("night"))
+        marks = ", ".join("?" for _ in table.columns)
+        for row in rows:
+            connection.execute(f"insert into night.{table.name} values ({marks})", list(row))
+    _create_text_values(connection)
+    # From here on nothing may be read but the two files: no extension, no network.
+    connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+
+
 def _must_exist(path: Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist, so it cannot be audited")
@@ -280,9 +348,14 @@ def _memory(
         config["memory_limit"] = memory_limit
     if threads is not None:
         config["threads"] = threads
-    with duckdb.connect(":memory:", config=config) as connection:
+    connection = duckdb.connect(":memory:", config=config)
+    try:
         connection.execute("set TimeZone = 'UTC'")
         yield connection
+    finally:
+        # A question that was left behind keeps its connection until the process ends.
+        with suppress(duckdb.ResourceInUseException):
+            connection.close()
 
 
 def _attach(connection: duckdb.DuckDBPyConnection, path: Path, name: str) -> None:

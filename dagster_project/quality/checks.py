@@ -78,6 +78,7 @@ def audit(session: RunSession) -> GateReport:
             kept_share=settings.gate.minimum_kept_share,
             population_drift=settings.gate.maximum_population_drift,
             permitted_texts=settings.gate.permitted_columns,
+            check_seconds=settings.gate.maximum_check_seconds,
         ),
         refused_files=tuple(session.refused_of_night(inputs).items()),
         due_deliveries=_due_deliveries(session, inputs),

@@ -89,6 +89,17 @@ def run_suites(
 
 def _run_suite(audit: AuditConnection, suite: Suite, candidate_id: str,
                modules: tuple[Any, Any, Any], context: Any, source: Any) -> list[CheckResult]:
+    try:
+        with audit.one_check():
+            return _evaluated(audit, suite, candidate_id, modules, context, source)
+    # As with an invariant: any error of the engine means that nobody knows.
+    except Exception as error:  # noqa: BLE001
+        return [not_evaluated(e.check, candidate_id, no_answer(e.check, error_words(error)))
+                for e in suite.expectations]
+
+
+def _evaluated(audit: AuditConnection, suite: Suite, candidate_id: str,
+               modules: tuple[Any, Any, Any], context: Any, source: Any) -> list[CheckResult]:
     columns = audit.columns(suite.relation)
     if not columns:
         return [not_evaluated(e.check, candidate_id, no_answer(e.check, "there is no such table"))

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from dagster_project.engine.audit_connection import open_audit
+from dagster_project.engine.audit_connection import CHECK_SECONDS, open_audit
 from dagster_project.engine.table import Column, Table
 from dagster_project.ingest.expected import DueDelivery
 from dagster_project.publish.tables import RUN_TABLES
@@ -114,6 +114,7 @@ class Bounds:
         population_drift: from which population stability index on an indicator is warned of.
         permitted_texts: (table, column) whose numbers only look like telephone numbers, for
             example eleven-digit customer numbers. E-mail addresses are never permitted.
+        check_seconds: how long one invariant, or all expectations of one table, may take.
     """
 
     rejected_share: float = 0.05
@@ -123,6 +124,7 @@ class Bounds:
     kept_share: float = 0.5
     population_drift: float = 0.25
     permitted_texts: tuple[tuple[str, str], ...] = ()
+    check_seconds: float = CHECK_SECONDS
 
 
 @dataclass(frozen=True)
@@ -236,6 +238,7 @@ def audit_candidate(
         DeclarationError: expectations/ cannot be meant as it stands.
         WaiverError: waivers.json is not usable.
         FileNotFoundError: candidate or raw is missing.
+        NoAnswerInTime: the tables could not be summed within the bound of a check.
     """
     # An approval of an earlier look must not outlive a look that breaks off.
     (candidate.parent / APPROVAL_FILE).unlink(missing_ok=True)
@@ -245,7 +248,7 @@ def audit_candidate(
         candidate, raw, after_load_seq=after_load_seq, known_load_seq=known_load_seq,
         facts=audit_facts(candidate_id, known_load_seq, bounds, refused_files,
                           due_deliveries=due_deliveries, is_replay=is_replay),
-        memory_limit=memory_limit, threads=threads,
+        memory_limit=memory_limit, threads=threads, check_seconds=bounds.check_seconds,
     ) as audit:
         fingerprints = audit.fingerprints(without=RUN_TABLE_NAMES)
         found = run_suites(audit, declarations.suites, candidate_id)

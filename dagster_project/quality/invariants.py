@@ -77,7 +77,8 @@ def run_invariant(audit: AuditConnection, invariant: Invariant, candidate_id: st
                 return not_evaluated(check, candidate_id, no_answer(
                     check, f"no composite found, no column ends in {_COVERAGE}"))
         joined = "\nunion all\n".join(f"select * from (\n{query}\n) as part" for query in queries)
-        failing_n, rows = audit.offending(joined, invariant.examples)
+        with audit.one_check():
+            failing_n, rows = audit.offending(joined, invariant.examples)
     # Any error of the engine means the same: nobody knows.
     except Exception as error:  # noqa: BLE001
         return not_evaluated(check, candidate_id, no_answer(check, error_words(error)),

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from dagster_project.quality.result import Check, CheckResult
+from dagster_project.refusals import NotFinished
 
 _UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$", re.I)
 # Looser than what the gate reports: in a message a harmless word may be masked.
@@ -60,7 +61,8 @@ def error_words(error: BaseException | str) -> str:
     """First line of an error, short, without the values it may quote."""
     lines = str(error).strip().splitlines() or [""]
     text = scrub(_QUOTED.sub("'…'", lines[0]))[:_ERROR_LENGTH]
-    return text if isinstance(error, str) else f"{type(error).__name__}: {text}"
+    is_said = isinstance(error, str | NotFinished)
+    return text if is_said else f"{type(error).__name__}: {text}"
 
 
 def finding(check: Check, what: str, example: str = "") -> str:

@@ -2,7 +2,7 @@
 
 The engine (2.0.0) waited for ever on a query that asked one common table expression by `exists`
 and by `not in`, once the table had more rows than a few threads take at a time; smaller tables
-never showed it.
+never showed it. All checks are tried at that size by test_large_night.py, which takes longer.
 """
 
 from __future__ import annotations
