@@ -123,6 +123,8 @@ def _keep_engines_of_history() -> None:
     def kept(url: str, **options: object) -> sa.Engine:
         if url not in made:
             made[url] = make(url, **{**options, "poolclass": sa.QueuePool})
+            # It is told to close its connections after each statement.
+            made[url].dispose = lambda *_, **__: None
             sa.event.listen(made[url], "connect",
                             lambda connection, _: connection.execute("pragma synchronous = off"))
         return made[url]
