@@ -24,7 +24,7 @@ DEMO_MANIFEST := $(DEMO_HOME)/state/sample_manifest.json
 NO_HOME := CRM_HOME=$(VENV)/no-home DAGSTER_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-faults test-browser test-superset fuzz dev check lint \
+.PHONY: help install demo test test-slow test-faults test-promises test-browser test-superset fuzz dev check lint \
     lock bench test-real clean
 
 help: ## list the verbs
@@ -84,6 +84,10 @@ test-slow: $(READY) ## tests of whole nights and kills that take longer
 
 test-faults: $(READY) ## inject faults, also into whole nights (Linux)
 	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m faults
+
+test-promises: $(READY) ## of all those that take longer, what docs/promises.md names (Linux)
+	$(NO_HOME) $(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder \
+	    -m "promise and (slow or faults)"
 
 test-browser: $(READY) ## the Dagster page in Chromium, which must be on the machine
 	$(NO_HOME) $(BIN)/python -m pytest -m browser

