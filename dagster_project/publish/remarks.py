@@ -18,9 +18,13 @@ def publication_remarks(connection: Any) -> Iterator[str]:
         "(select distinct customer_key from crm.customer_ids) as ids using (customer_key)"
     ).fetchone()
     if without_n:
-        leads = "leads to none of them" if without_n == customers_n else "does not lead to them"
-        yield (f"{without_n:,} of {customers_n:,} customers are known by e-mail or phone alone: "
-               f"customer_ids {leads}; deliver a customers export with their ids")
+        known = "is known" if without_n == 1 else "are known"
+        # Of shops that sell to guests some are so every night; only if all are, a file is missing.
+        leads = ("leads to none of them; deliver a customers export with their ids"
+                 if without_n == customers_n else
+                 "does not lead to them, who are guests or in no customers export")
+        yield (f"{without_n:,} of {customers_n:,} customers {known} by e-mail or phone alone: "
+               f"customer_ids {leads}")
     changed = dict(connection.execute(
         "select reason, count(distinct old_customer_key) from crm.customer_key_changes "
         "where publication_id = (select publication_id from crm.publication where is_current) "

@@ -38,8 +38,10 @@ def said(folder: Path, customers: int, with_id: int, changes: list[tuple[int, in
 @pytest.mark.parametrize(("customers", "with_id", "words"), [
     (3, 0, "3 of 3 customers are known by e-mail or phone alone: customer_ids leads to none of "
            "them; deliver a customers export with their ids"),
-    (3, 2, "1 of 3 customers are known by e-mail or phone alone: customer_ids does not lead to "
-           "them; deliver a customers export with their ids"),
+    (3, 2, "1 of 3 customers is known by e-mail or phone alone: customer_ids does not lead to "
+           "them, who are guests or in no customers export"),
+    (4, 2, "2 of 4 customers are known by e-mail or phone alone: customer_ids does not lead to "
+           "them, who are guests or in no customers export"),
     (3, 3, ""), (0, 0, "")])
 def test_customers_without_an_id_are_counted(tmp_path: Path, customers: int, with_id: int,
                                              words: str) -> None:
