@@ -24,8 +24,8 @@ DEMO_MANIFEST := $(DEMO_HOME)/state/sample_manifest.json
 NO_HOME := CRM_HOME=$(VENV)/no-home DAGSTER_DISABLE_TELEMETRY=1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-faults test-promises test-browser test-superset fuzz dev check lint \
-    lock bench test-real clean
+.PHONY: help install demo test test-slow test-faults test-promises test-browser test-superset \
+    fuzz dev check lint lock bench test-real clean
 
 help: ## list the verbs
 	@grep -E '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | \

@@ -19,11 +19,12 @@ SEEN = "seen by tests"
 
 TESTS = Path(__file__).resolve().parent
 PROMISES = TESTS.parent / "docs" / "promises.md"
+NAMED_TEST = re.compile(r"`([\w/]+\.py::\w+)`")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that docs/promises.md names."""
-    named = set(re.findall(r"`([\w/]+\.py::\w+)`", PROMISES.read_text(encoding="utf-8")))
+    named = set(NAMED_TEST.findall(PROMISES.read_text(encoding="utf-8")))
     for item in items:
         if isinstance(item, pytest.Function):
             name = f"{item.path.relative_to(TESTS).as_posix()}::{item.originalname}"

@@ -136,9 +136,13 @@ def _require_publication(home: Home, publication_id: int, night: date) -> None:
 
 def _run(home: Home, job: str, night: date, config: dict[str, Any] | None = None) -> None:
     """Run one job; exits with 1 or 3 unless it published."""
+    from dagster_project.automation.jobs import LOADING_NOTHING
+    from dagster_project.operation.disk import require_disk
     from dagster_project.publish.serving import require_serving
 
     require_serving(home)
+    # A disk that is full cannot take Dagster's history either, of which no words would come.
+    require_disk(home, loads=job not in LOADING_NOTHING)
     from dagster_project.automation.messages import what_stands
     from dagster_project.automation.runs import run_job
 

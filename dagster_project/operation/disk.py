@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dagster_project.refusals import NotFinished
 from dagster_project.settings import Home
 
 # What a night writes, measured on nights of made-up shops: staging copies the publication and
@@ -29,7 +30,7 @@ EVERY_NIGHT_BYTES = 100_000_000
 ABANDONED_SECONDS = 2 * 86_400
 
 
-class DiskTooSmall(Exception):
+class DiskTooSmall(NotFinished):
     """A night would fill the disk: how much is free, needed, and what to do."""
 
 

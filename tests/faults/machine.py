@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 
@@ -21,10 +23,10 @@ def disk(folder: Path, megabytes: int) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def fill(disk: Path, left: int) -> Path:
-    """Leave so many bytes free; the file that takes the others."""
-    ballast = disk / "ballast"
-    free = shutil.disk_usage(disk).free
+def fill(folder: Path, left: int) -> Path:
+    """Leave so many bytes free on the disk of a folder; the file in it that takes the others."""
+    ballast = folder / "ballast"
+    free = shutil.disk_usage(folder).free
     ballast.write_bytes(bytes(max(0, free - left)))
     return ballast
 
@@ -51,6 +53,16 @@ class NoNetwork:
     def __exit__(self, *_: object) -> None:
         self._holder.kill()
         self._holder.wait()
+
+    def has(self, process: BaseProcess) -> bool:
+        """Whether a process that runs comes into this network before it ends."""
+        own = Path(f"/proc/{self.process}/ns/net").readlink()
+        while process.is_alive():
+            with suppress(FileNotFoundError):
+                if Path(f"/proc/{process.pid}/ns/net").readlink() == own:
+                    return True
+            time.sleep(0.01)
+        return False
 
     def attempts_n(self) -> int:
         """How often anything was sent to somewhere that is not there."""

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).resolve().parents[1]
-PAGE = TESTS.parent / "docs" / "promises.md"
+from tests.conftest import NAMED_TEST, PROMISES, TESTS
+
 # Tests of the page itself inject nothing.
 OF_THE_PAGE = {"faults/test_promises.py"}
 
 
 def _rows() -> dict[str, list[str]]:
     """Number of the row -> its cells."""
-    lines = [line for line in PAGE.read_text(encoding="utf-8").splitlines()
+    lines = [line for line in PROMISES.read_text(encoding="utf-8").splitlines()
              if re.match(r"\| \d", line)]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {row[0]: row for row in cells}
@@ -24,7 +24,7 @@ def _rows() -> dict[str, list[str]]:
 
 ROWS = _rows()
 NAMED = {name: number for number, row in ROWS.items()
-         for name in re.findall(r"`([\w/]+\.py::\w+)`", row[4])}
+         for name in NAMED_TEST.findall(row[4])}
 
 
 def _tests_in(path: Path) -> set[str]:

@@ -89,9 +89,8 @@ def _deliver_what_nobody_can_read(home: TrialHome, night: date, chance: random.R
 def _fill_the_disk(home: TrialHome, night: date, chance: random.Random) -> None:
     before = sha256(home.publication) if home.publication.exists() else None
     ballast = fill(home.folder.parent, chance.randrange(100_000, 5_000_000))
-    said = home.crm("run", "--date", night.isoformat())
-    assert said.code in (1, 3), said.said
-    assert "disk" in said.said
+    said = home.crm("run", "--date", night.isoformat()).expect(3)
+    assert "Nothing was started. Make room" in " ".join(said.said.split())
     assert before == (sha256(home.publication) if home.publication.exists() else None)
     ballast.unlink()
 
@@ -146,6 +145,9 @@ def _must_hold(home: TrialHome, night: date, number: int) -> None:
 def test_thirty_nights_with_random_faults(tmp_path: Path, record_property: Any) -> None:
     with disk(tmp_path / "disk", DISK_MEGABYTES) as folder, NoNetwork() as network:
         home = TrialHome(folder / "home", {NETWORK_OF: str(network.process)})
+        asked = home.start("--help")
+        assert network.has(asked.process)
+        asked.end().expect(0)
         injected = soak(home, NIGHTS)
         record_property(INJECTED, len(injected))
         assert len(set(injected)) == len(FAULTS)

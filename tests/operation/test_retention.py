@@ -11,6 +11,7 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
 from dagster_project.automation.jobs import JOBS, LOADING_NOTHING
 from dagster_project.automation.retention import (
@@ -18,6 +19,7 @@ from dagster_project.automation.retention import (
     prune_history,
     unfinished_runs,
 )
+from dagster_project.command_line import app
 from dagster_project.definitions import defs
 from dagster_project.operation import disk
 from dagster_project.operation.disk import (
@@ -211,3 +213,15 @@ def test_too_small_a_disk_is_refused_with_the_figures(
     monkeypatch.setattr(disk, "free_bytes", lambda path: 139_000_000)
     with pytest.raises(DiskTooSmall, match=r"139 MB are free .* may need 140 MB \(40 MB to stage"):
         require_disk(home)
+
+
+def test_a_night_on_a_full_disk_is_refused_in_words_before_anything_is_written(
+        home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dagster's history would be the first that finds no room."""
+    for name in ("CRM_HOME", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(disk, "free_bytes", lambda path: 1_000_000)
+    said = CliRunner().invoke(app, ["--home", str(home.folder), "run"])
+    assert said.exit_code == 3
+    assert "Nothing was started. Make room" in " ".join(said.output.split())
+    assert not (home.dagster_home / "history").exists()
