@@ -28,7 +28,7 @@ from dagster_project.engine.serving import ServingBounds
 from dagster_project.engine.stores import Limits, Stores
 from dagster_project.ingest.contacts import PhoneRegion
 from dagster_project.ingest.mapping import known_zone
-from dagster_project.ingest.presets import SHIPPED_PRESETS, Preset, load_presets
+from dagster_project.ingest.presets import Preset, load_presets, shipped_presets
 from dagster_project.ingest.sources import Sources, load_sources
 from dagster_project.operation.machine import memory_bytes
 from dagster_project.refusals import WrongInput
@@ -200,7 +200,7 @@ class Home:
     @cached_property
     def presets(self) -> tuple[Preset, ...]:
         """Known layouts: those of the project, and those in config/presets/ of the home."""
-        return load_presets(SHIPPED_PRESETS, self.config / "presets")
+        return load_presets(self.config / "presets", shipped_presets())
 
     @cached_property
     def stores(self) -> Stores:

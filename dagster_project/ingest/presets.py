@@ -119,27 +119,26 @@ class Preset(Declaration):
         return {key: value for key, value in content.items() if value is not None}
 
 
-def load_presets(*folders: Path) -> tuple[Preset, ...]:
-    """The presets of all folders, by name; a later folder's preset replaces an earlier one's.
+def load_presets(folder: Path, known: Sequence[Preset] = ()) -> tuple[Preset, ...]:
+    """The presets of a folder and those that are known before, by name; the folder's go first.
 
     Raises:
         ConfigurationError: a preset is wrong; with file, line and key.
     """
-    found: dict[str, Preset] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.yaml")):
-            preset = load_model(path, Preset, preset_faults)
-            if preset.preset != path.stem:
-                raise ConfigurationError([
-                    f"{path.parent.name}/{path.name}, preset: is {preset.preset!r}; the file "
-                    f"must be named after it, {preset.preset}.yaml"])
-            found[preset.preset] = preset
+    found = {preset.preset: preset for preset in known}
+    for path in sorted(folder.glob("*.yaml")):
+        preset = load_model(path, Preset, preset_faults)
+        if preset.preset != path.stem:
+            raise ConfigurationError([
+                f"{path.parent.name}/{path.name}, preset: is {preset.preset!r}; the file "
+                f"must be named after it, {preset.preset}.yaml"])
+        found[preset.preset] = preset
     return tuple(found[name] for name in sorted(found))
 
 
 @cache
 def shipped_presets() -> tuple[Preset, ...]:
-    """The presets of the project."""
+    """The presets of the project, read once a process."""
     return load_presets(SHIPPED_PRESETS)
 
 

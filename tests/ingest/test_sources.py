@@ -163,8 +163,10 @@ def test_a_preset_of_a_home_replaces_the_shipped_one(tmp_path: Path):
     known = shipped_presets()[0]
     presets = presets_of(tmp_path, SHOP_PRESET.replace("my_shop", known.preset), known.preset)
     assert [preset.title.en for preset in presets] == ["My shop"]
-    from_both = load_presets(tmp_path / "nowhere", tmp_path / "presets")
-    assert from_both == presets
+    with_shipped = load_presets(tmp_path / "presets", shipped_presets())
+    assert [preset.preset for preset in with_shipped] == [
+        preset.preset for preset in shipped_presets()]
+    assert [preset for preset in with_shipped if preset.preset == known.preset] == list(presets)
 
 
 def test_what_decides_how_a_row_is_read_is_in_the_hash_of_the_declaration(tmp_path: Path):
