@@ -156,13 +156,13 @@ def _ask(suite: Suite, evaluations: list[_Evaluation], modules: tuple[Any, Any, 
     """Answers by evaluation; what is absent from it was not answered."""
     gx, expectations, _ = modules
     answers: dict[int, _Answer] = {}
-    gx_suite = gx.ExpectationSuite(name=suite.relation)
+    asked = []
     for evaluation in evaluations:
         try:
-            gx_suite.add_expectation(_gx_expectation(expectations, evaluation))
+            asked.append(_gx_expectation(expectations, evaluation))
         except (TypeError, ValueError) as error:
             answers[evaluation.id] = _Answer(error=error_words(error))
-    if not gx_suite.expectations:
+    if not asked:
         return answers
     schema, table = suite.relation.split(".")
     try:
@@ -170,12 +170,9 @@ def _ask(suite: Suite, evaluations: list[_Evaluation], modules: tuple[Any, Any, 
             # The way it recommends instead exists for other databases only.
             warnings.filterwarnings("ignore", message=".*schema_name", category=DeprecationWarning)
             asset = source.add_table_asset(suite.relation, table_name=table, schema_name=schema)
-        definition = context.validation_definitions.add(gx.ValidationDefinition(
-            name=suite.relation,
-            data=asset.add_batch_definition_whole_table("whole"),
-            suite=context.suites.add(gx_suite),
-        ))
-        results = definition.run(result_format=_RESULT_FORMAT).results
+        batch = asset.add_batch_definition_whole_table("whole").get_batch()
+        gx_suite = gx.ExpectationSuite(name=suite.relation, expectations=asked)
+        results = batch.validate(gx_suite, result_format=_RESULT_FORMAT).results
     # The validator wraps whatever the engine raises in its own types.
     except Exception as error:  # noqa: BLE001
         for evaluation in evaluations:
