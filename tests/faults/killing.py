@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 # Less than the longest timeout of a test that plays a scenario.
 PATIENCE_SECONDS = 1700
@@ -138,6 +139,13 @@ def _play(pipe: Any, scenario: Callable[..., Any], arguments: tuple[Any, ...]) -
         answer = (False, traceback.format_exc())
     pipe.send(answer)
     pipe.close()
+
+
+def longer(share: float) -> list[Any]:
+    """Parameters of a test that kills at a share of its points: with all faults, and at all."""
+    patience = pytest.mark.timeout(PATIENCE_SECONDS + 100)
+    return [pytest.param(share, marks=[pytest.mark.faults, patience]),
+            pytest.param(1.0, marks=[pytest.mark.slow, patience])]
 
 
 def chosen(points: int, share: float) -> list[int]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nights.commands import PATIENCE_SECONDS, Command
+from nights.forked_dbt import INSTALLED_DBT
 from nights.homes import TrialHome
 
 LOOK_SECONDS = 0.005
@@ -54,7 +55,7 @@ def kill_at(home: TrialHome, place: str, *arguments: str) -> bool:
     Its dbt process is left to itself, as a kill leaves it.
     """
     began, has_come = time.time(), PLACES[place]
-    command = home.start(*arguments)
+    command = home.start(*arguments, **{INSTALLED_DBT: "1"})
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if has_come(home, began):

@@ -68,7 +68,7 @@ def test_a_defect_is_stopped_by_its_named_check_and_cannot_be_published(
 
 CLEAN_NIGHTS = 60
 CLEAN_CUSTOMERS = 60
-NIGHTS_A_COMMAND = 10
+NIGHTS_A_COMMAND = 20
 
 
 @pytest.mark.faults

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from dagster_project.engine.embedded import WrongSecret, require_secret
-from faults.killing import chosen, counted, in_child, killed, play
+from dagster_project.ingest.presets import shipped_presets
+from faults.killing import chosen, counted, in_child, killed, longer, play
 from faults.stores_content import rows_of
 from tests.conftest import INJECTED, SEEN
 from tests.ingest.conftest import SECRET, Landing, stores_of
@@ -66,6 +67,8 @@ def _content(folder: Path) -> dict[str, Any]:
 def kill_ingest(folder: Path, share: float) -> tuple[int, int]:
     """Kill the second night's ingest at a share of its points; (points, kills)."""
     before = folder / "before"
+    # Once for all children, who would each take longer for it than for the load.
+    shipped_presets()
     in_child(_first_night, before)
     undisturbed = shutil.copytree(before, folder / "undisturbed")
     points = counted(_load, undisturbed)
@@ -83,7 +86,7 @@ def kill_ingest(folder: Path, share: float) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("share", [
-    0.05, pytest.param(0.6, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
+    0.05, *longer(0.3)])
 def test_ingest_killed_at_any_point_loads_each_row_once(
         tmp_path: Path, share: float, record_property: Any) -> None:
     points, kills = play(kill_ingest, tmp_path, share)
@@ -193,6 +196,7 @@ def _refuse_another(folder: Path) -> bool:
 
 def kill_making(folder: Path) -> int:
     """Kill the making of a home's stores at a third of its points; kills."""
+    shipped_presets()
     points = counted(_make, folder / "undisturbed")
     expected = in_child(_stores_made, folder / "undisturbed")
     places = chosen(points, 1 / 3)

@@ -15,9 +15,9 @@ import pytest
 from dagster_project.engine.audit_connection import fingerprints_of
 from dagster_project.engine.publication import record_results, switch
 from dagster_project.publish.tables import RUN_TABLES
-from faults.killing import chosen, counted, in_child, killed, play
+from faults.killing import chosen, counted, in_child, killed, longer, play
 from tests.conftest import INJECTED, SEEN
-from tests.publish.staging import Customer, Warehouse
+from tests.publish.staging import Customer, Warehouse, default_configuration
 
 RUN_TABLE_NAMES = frozenset(table.name for table in RUN_TABLES)
 FIRST = date(2026, 4, 1)
@@ -79,6 +79,8 @@ CANDIDATE = Path("state") / "candidates" / "candidate" / "crm.duckdb"
 def kill_staging(folder: Path, share: float) -> tuple[int, int]:
     """Kill staging at a share of its points; (points, kills)."""
     before = folder / "before"
+    # Once for all children.
+    default_configuration()
     in_child(_prepare, before)
     undisturbed = shutil.copytree(before, folder / "undisturbed")
     points = counted(_stage, undisturbed)
@@ -98,6 +100,8 @@ def kill_staging(folder: Path, share: float) -> tuple[int, int]:
 def kill_switching(folder: Path, share: float) -> tuple[int, int, int]:
     """Kill publishing at a share of its points; (points, kills before and after the rename)."""
     before = folder / "before"
+    # Once for all children.
+    default_configuration()
     in_child(_prepare, before)
     undisturbed = shutil.copytree(before, folder / "undisturbed")
     points = counted(_publish, undisturbed)
@@ -131,7 +135,7 @@ def _numbers_of_kept(folder: Path) -> list[int]:
 
 
 @pytest.mark.parametrize("share", [
-    0.02, pytest.param(0.2, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
+    0.02, *longer(0.12)])
 def test_staging_killed_at_any_point_leaves_yesterday_and_goes_on(
         tmp_path: Path, share: float, record_property: Any) -> None:
     points, kills = play(kill_staging, tmp_path, share)
@@ -142,7 +146,7 @@ def test_staging_killed_at_any_point_leaves_yesterday_and_goes_on(
 
 
 @pytest.mark.parametrize("share", [
-    0.02, pytest.param(0.5, marks=[pytest.mark.faults, pytest.mark.timeout(1800)])])
+    0.02, *longer(0.4)])
 def test_a_publication_killed_at_any_point_is_old_or_new_and_whole(
         tmp_path: Path, share: float, record_property: Any) -> None:
     points, before, after = play(kill_switching, tmp_path, share)

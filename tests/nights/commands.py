@@ -7,6 +7,7 @@ project's own modules are not loaded beforehand: what they draw from the home is
 from __future__ import annotations
 
 import ctypes
+import gc
 import multiprocessing
 import os
 import sys
@@ -16,9 +17,13 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from nights import forked_dbt
+
 PATIENCE_SECONDS = 540
-LIBRARIES = ["dagster", "dagster_dbt", "duckdb", "great_expectations", "pandas", "pyarrow",
-             "pydantic", "rich", "ruamel.yaml", "scipy.sparse.csgraph", "sqlalchemy", "typer"]
+LIBRARIES = ["dagster", "dagster_dbt", "duckdb", "duckdb_engine", "great_expectations", "pandas",
+             "psycopg", "pyarrow.fs", "pyarrow.parquet", "pydantic", "rich", "ruamel.yaml",
+             "scipy.optimize", "scipy.sparse.csgraph", "sqlalchemy", "typer",
+             *forked_dbt.LIBRARIES]
 
 # Variable of a command: number of a process in whose network it runs.
 NETWORK_OF = "TRIAL_NETWORK_OF"
@@ -84,6 +89,8 @@ def start(arguments: Sequence[str], environment: Mapping[str, str], folder: Path
 
 def _run(arguments: list[str], environment: dict[str, str], folder: str, said: str) -> None:
     """What the installed program does, in a process that has just been forked."""
+    # What was imported before stays; to look through it for garbage would copy all of it.
+    gc.freeze()
     os.environ.clear()
     os.environ.update(environment)
     if NETWORK_OF in environment:
@@ -92,6 +99,7 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, said: s
     for number, name in ((1, "out"), (2, "err")):
         os.dup2(os.open(f"{said}/{name}", os.O_WRONLY | os.O_CREAT), number)
     sys.argv = ["crm-value", *arguments]
+    forked_dbt.stand_by()
     _keep_engines_of_history()
 
     from dagster_project.command_line import main

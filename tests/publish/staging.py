@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,12 @@ class Customer:
         return "repeat" if self.purchases_n >= 2 else "first_purchase"
 
 
+@cache
+def default_configuration() -> Configuration:
+    """The configuration a new home begins with, read once a process."""
+    return load_configuration(DEFAULT)
+
+
 @dataclass
 class Warehouse:
     """A home's files; each night is staged and made the publication."""
@@ -95,10 +101,10 @@ class Warehouse:
         EmbeddedEngine(stores, b"secret of a test home")
         return stores
 
-    @cached_property
+    @property
     def configuration(self) -> Configuration:
         """That of a new home."""
-        return load_configuration(DEFAULT)
+        return default_configuration()
 
     def night(self, as_of: date, customers: Mapping[int, Customer], *,
               reference_id: str = "r1") -> None:
