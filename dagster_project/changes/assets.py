@@ -30,9 +30,9 @@ def score_changes(context: dg.AssetExecutionContext, home: HomeResource) -> dg.M
     inputs = require_inputs(session)
     previous = previous_night(session.home.stores, inputs)
     if previous is None:
-        for table in (SCORE_DIFFERENCES, KEY_CHANGES):
-            session.engine.replace_cells("build", table, "night",
-                                         pd.DataFrame(columns=list(table.column_names)))
+        session.engine.replace_cells("build", "night", {
+            table: pd.DataFrame(columns=list(table.column_names))
+            for table in (SCORE_DIFFERENCES, KEY_CHANGES)})
         return dg.MaterializeResult(metadata={"dagster/row_count": 0, "is_published": False})
     split = split_changes(
         session.home, session.engine, previous, session.configuration_of(previous.config_hash),

@@ -90,7 +90,7 @@ def split_changes(home: Home, engine: EmbeddedEngine, previous: Previous,
         chain = _Chain(home, engine, previous, then, night, (old_map, new_map), folder, comparison)
         rebuilt_n, is_comparable = 0, True
         changes = key_changes(old_map, new_map)
-        engine.replace_cells("build", KEY_CHANGES, "night", changes)
+        engine.replace_cells("build", "night", {KEY_CHANGES: changes})
         if comparison.compare(previous.file, changes, chain.maps):
             try:
                 rebuilt_n = chain.score()

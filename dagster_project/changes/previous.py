@@ -7,8 +7,9 @@ from datetime import date
 from pathlib import Path
 
 from dagster_project.customers.night import NightInputs
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.stores import Stores
-from dagster_project.publish.publications import has_table, read_rows
+from dagster_project.publish.publications import has_table
 from dagster_project.publish.reference_tables import REFERENCE_DRIFT
 
 

@@ -23,6 +23,7 @@ from dagster_project.command_line.terminal import (
     tell,
     yesterday,
 )
+from dagster_project.engine.questions import read_rows
 from dagster_project.refusals import WrongInput
 from dagster_project.settings import Home
 
@@ -81,11 +82,10 @@ def rebuild(context: typer.Context) -> None:
     home = ready_home(context)
     if not home.stores.publication.exists():
         raise WrongInput("nothing was published yet; run a night first: crm-value run")
-    with home.stores.open(home.stores.publication, read_only=True) as connection:
-        row = connection.execute("select publication_id, as_of_date from crm.publication "
-                                 "where is_current").fetchone()
-    assert row is not None
-    _run(home, "replay", row[1], {"prepare_night": {"known_at_publication": row[0]}})
+    [current] = read_rows(home.stores, home.stores.publication,
+                          "select publication_id, as_of_date from publication where is_current")
+    _run(home, "replay", current["as_of_date"],
+         {"prepare_night": {"known_at_publication": current["publication_id"]}})
 
 
 def approve(
@@ -106,11 +106,9 @@ def approve(
     known = [entry.name for entry in load_declarations(EXPECTATIONS).checks]
     add_waiver(file.parent, waive, reason, who or getpass.getuser(), known=known,
                failing=failed_checks(read_approval(file.parent)) if file.exists() else ())
-    with home.stores.open(file, read_only=True) as connection:
-        row = connection.execute("select as_of_date from publication "
-                                 "order by publication_id desc limit 1").fetchone()
-    assert row is not None
-    _run(home, "approve", row[0])
+    [newest] = read_rows(home.stores, file, "select as_of_date from publication "
+                                            "order by publication_id desc limit 1")
+    _run(home, "approve", newest["as_of_date"])
     _show_publication(home)
 
 
@@ -177,12 +175,10 @@ class _RunRecord:
 def _record_of(home: Home, run_id: str) -> _RunRecord:
     if not home.stores.status.exists():
         return _RunRecord()
-    with home.stores.open(home.stores.status, read_only=True) as connection:
-        row = connection.execute(
-            "select outcome, candidate_id, publication_id, message from pipeline_runs "
-            "where run_id = ?",
-            [run_id]).fetchone()
-    return _RunRecord(row[0], row[1], row[2], row[3], is_recorded=True) if row else _RunRecord()
+    found = read_rows(home.stores, home.stores.status,
+                      "select outcome, candidate_id, publication_id, message from pipeline_runs "
+                      "where run_id = ?", [run_id])
+    return _RunRecord(**found[0], is_recorded=True) if found else _RunRecord()
 
 
 def _last_words(home: Home, run_id: str) -> str:

@@ -81,8 +81,8 @@ def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
         context.log.warning(
             f"{len(not_merged)} contacts and ids join nobody, because too many customers "
             f"share them; crm.{CONTACTS_NOT_MERGED.name} names them")
+    session.engine.replace_cells("build", "night", frames)
     for table, frame in frames.items():
-        session.engine.replace_cells("build", table, "night", frame)
         yield dg.MaterializeResult(asset_key=["night", table.name],
                                    metadata={"dagster/row_count": len(frame)})
     new = ", new" if inputs.is_new_reference else ""
@@ -166,8 +166,8 @@ def build_customers(context: dg.AssetExecutionContext, dbt: DbtCliResource,
             description=failure_of_models(target, str(error), stores.limits.memory,
                                           (stores.state, stores.limits.spill_folder)),
             allow_retries=False) from error
-    session.engine.replace_cells("build", MODEL_TESTS, "night", model_tests(
-        manifest_path(), target))
+    session.engine.replace_cells("build", "night", {
+        MODEL_TESTS: model_tests(manifest_path(), target)})
 
 
 class InstalledDbt(DbtCliResource):

@@ -78,8 +78,7 @@ def build_apart(home: Home, engine: EmbeddedEngine, configuration: Configuration
     frames = night_frames(raw, configuration, tokens, inputs)
     if customer_map is not None:
         frames[CUSTOMER_MAP] = customer_map
-    for table, frame in frames.items():
-        engine.replace_cells("build", table, "night", frame)
+    engine.replace_cells("build", "night", frames)
     arguments = dbt_arguments(configuration.dbt_vars())
     configured = arguments[arguments.index("--vars"):]
     limits = home.limits

@@ -18,6 +18,7 @@ import pyarrow as pa
 from dagster_project.engine.interface import LoadRequest, LoadResult
 from dagster_project.engine.joins import run_join
 from dagster_project.engine.loading import append_file, clock_query, next_load_seq, prepare_stores
+from dagster_project.engine.questions import read_frame, read_rows
 from dagster_project.engine.reading import first_rows, look
 from dagster_project.engine.scratch import scratch_folder
 from dagster_project.engine.stores import Stores, identifier, make_tables
@@ -99,8 +100,7 @@ class EmbeddedEngine:
     def read_current(self, area: str, query: str,
                      parameters: Sequence[Any] = ()) -> pd.DataFrame:
         """See `interface.Engine`."""
-        with self.stores.open(self.path_of(area), read_only=True) as connection:
-            return connection.execute(query, list(parameters)).df()
+        return read_frame(self.stores, self.path_of(area), query, parameters)
 
     def last_load_seq(self) -> int:
         """K: the last number that the clock of loads has given out; 0 before the first load."""
@@ -112,17 +112,21 @@ class EmbeddedEngine:
         """Whether the area's file exists."""
         return self.path_of(area).exists()
 
-    def replace_cells(self, area: str, table: Table, schema: str, frame: pd.DataFrame) -> None:
+    def replace_cells(self, area: str, schema: str,
+                      frames: Mapping[Table, pd.DataFrame]) -> None:
         """See `interface.Engine`."""
         with self.stores.open(self.path_of(area)) as connection:
-            connection.execute(f"create schema if not exists {schema}")
-            connection.register("frame_in", frame)
-            columns = ", ".join(f"cast({identifier(column.name)} as {column.type}) "
-                                f"as {identifier(column.name)}" for column in table.columns)
             connection.execute("begin transaction")
-            connection.execute(f"drop table if exists {schema}.{table.name}")
-            make_tables(connection, schema, (table,))
-            connection.execute(f"insert into {schema}.{table.name} select {columns} from frame_in")
+            connection.execute(f"create schema if not exists {schema}")
+            for table, frame in frames.items():
+                connection.register("frame_in", frame)
+                columns = ", ".join(f"cast({identifier(column.name)} as {column.type}) "
+                                    f"as {identifier(column.name)}" for column in table.columns)
+                connection.execute(f"drop table if exists {schema}.{table.name}")
+                make_tables(connection, schema, (table,))
+                connection.execute(
+                    f"insert into {schema}.{table.name} select {columns} from frame_in")
+                connection.unregister("frame_in")
             connection.execute("commit")
 
     def run_models(self, arguments: Sequence[str], environment: Mapping[str, str],
@@ -199,9 +203,8 @@ def require_secret(stores: Stores, secret: bytes) -> None:
     if not any(rows_n(stores, stores.vault, table) for table in ("home_key", "identities")):
         # A run was killed while it made the vault; the next one makes it with its own secret.
         return
-    with stores.open(stores.vault, read_only=True) as connection:
-        row = connection.execute("select max(proof) from home_key").fetchone()
-    kept = row[0] if row else None
+    [row] = read_rows(stores, stores.vault, "select max(proof) as proof from home_key")
+    kept = row["proof"]
     if kept is None or not hmac.compare_digest(kept, _proof(secret)):
         raise WrongSecret(
             "CRM_HOME_SECRET is not the secret this home was made with: every customer would get "

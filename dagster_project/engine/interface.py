@@ -176,8 +176,9 @@ class Engine(Protocol):
     def read_current(self, area: str, query: str, parameters: Sequence[Any] = ()) -> pd.DataFrame:
         """A small result as a frame: text, numbers, dates. Never money."""
 
-    def replace_cells(self, area: str, table: Table, schema: str, frame: pd.DataFrame) -> None:
-        """Replace the whole content of a small table in one transaction."""
+    def replace_cells(self, area: str, schema: str,
+                      frames: Mapping[Table, pd.DataFrame]) -> None:
+        """Replace the whole content of small tables: of all or, if that fails, of none."""
 
     def run_models(self, arguments: Sequence[str], environment: Mapping[str, str],
                    project: Path) -> Iterator[str]:

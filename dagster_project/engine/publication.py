@@ -34,6 +34,7 @@ from dagster_project.engine.label_records import (
 )
 from dagster_project.engine.personal_text import mask_personal_text
 from dagster_project.engine.quarantine import shown_rejected_rows
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.restoring import (
     highest_number,
     number_in_name,
@@ -491,11 +492,9 @@ def published_run(stores: Stores, run_id: str) -> dict[str, Any] | None:
     """
     if not stores.publication.exists():
         return None
-    with stores.open(stores.publication, read_only=True) as connection:
-        result = connection.execute("select * from pipeline_runs where run_id = ?", [run_id])
-        names = [column[0] for column in result.description or ()]
-        row = result.fetchone()
-    return dict(zip(names, row, strict=True)) if row else None
+    found = read_rows(stores, stores.publication,
+                      "select * from pipeline_runs where run_id = ?", [run_id])
+    return found[0] if found else None
 
 
 def switch(stores: Stores, candidate_file: Path, *, keep: int,
@@ -547,10 +546,9 @@ def _keep_publication(stores: Stores, keep: int) -> None:
     if not stores.publication.exists():
         return
     stores.kept.mkdir(parents=True, exist_ok=True)
-    with stores.open(stores.publication, read_only=True) as connection:
-        row = connection.execute("select max(publication_id) from publication").fetchone()
-    assert row is not None
-    target = stores.kept_publication(int(row[0]))
+    [newest] = read_rows(stores, stores.publication,
+                         "select max(publication_id) as id from publication")
+    target = stores.kept_publication(int(newest["id"]))
     target.unlink(missing_ok=True)
     # The outgoing file is never written again, so a second name for it is enough.
     os.link(stores.publication, target)

@@ -117,12 +117,8 @@ class Stores:
             StoreUnreadable: a file cannot be opened, or is damaged where the block reads it.
             ResourceLimit: memory or disk do not suffice for what the block does.
         """
+        connection = self.connect(path, read_only=read_only)
         try:
-            connection = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
-        except duckdb.Error as error:
-            raise unreadable(path, error) from error
-        try:
-            self._configure(connection)
             for alias, (other, mode) in attached.items():
                 options = "(READ_ONLY)" if mode == "READ_ONLY" else ""
                 try:
@@ -132,15 +128,34 @@ class Stores:
             yield connection
         except duckdb.Error as error:
             connection.close()
-            files = [file for file in (path, *(other for other, _ in attached.values()))
-                     if file is not None and file != IN_MEMORY]
-            words = in_words(error, files, self.limits.memory,
-                             (self.state, self.warehouse, self.limits.spill_folder))
+            words = self.in_words(error, path, *(other for other, _ in attached.values()))
             if words is None:
                 raise
             raise words from error
         finally:
             connection.close()
+
+    def connect(self, path: Path | None, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        """A connection within the limits, which the caller closes; None: in memory.
+
+        Raises:
+            StoreUnreadable: the file cannot be opened.
+        """
+        try:
+            connection = duckdb.connect(str(path) if path else ":memory:", read_only=read_only)
+        except duckdb.Error as error:
+            raise unreadable(path, error) from error
+        self._configure(connection)
+        return connection
+
+    def in_words(self, error: duckdb.Error, *files: Path | None) -> Exception | None:
+        """What people are told of an error that was met while files were open; they are not now.
+
+        None: the engine's own words say it.
+        """
+        stores = [file for file in files if file is not None and file != IN_MEMORY]
+        return in_words(error, stores, self.limits.memory,
+                        (self.state, self.warehouse, self.limits.spill_folder))
 
     @contextmanager
     def open_scratch(self, folder: Path,

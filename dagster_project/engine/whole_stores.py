@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dagster_project.engine.failures import StoreHeld, StoreUnreadable
 from dagster_project.engine.incoming import delete_stale_copies
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.stores import Stores
 from dagster_project.refusals import NotFinished
 
@@ -53,17 +54,20 @@ def require_known_loads(stores: Stores, last_load_seq: int) -> None:
     """
     if not stores.publication.exists():
         return
-    with stores.open(stores.publication, read_only=True) as connection:
-        row = connection.execute(
-            "select publication_id, known_load_seq from publication "
-            "order by known_load_seq desc, publication_id limit 1").fetchone()
-    if row is not None and row[1] > last_load_seq:
+    newest = read_rows(stores, stores.publication,
+                       "select publication_id, known_load_seq from publication "
+                       "order by known_load_seq desc, publication_id limit 1")
+    for publication in newest:
+        known = publication["known_load_seq"]
+        if known <= last_load_seq:
+            continue
         raise StoresApart(
-            f"{stores.raw} knows loads up to number {last_load_seq}, and publication {row[0]} in "
-            f"{stores.publication} was made of loads up to {row[1]}: raw is older than the "
-            f"warehouse, and what is loaded now would take numbers that were given before. Put a "
-            f"backup of raw and vault back that is as new as the warehouse (crm-value restore "
-            f"--backup DIR), or a publication that is as old (crm-value restore PUBLICATION)")
+            f"{stores.raw} knows loads up to number {last_load_seq}, and publication "
+            f"{publication['publication_id']} in {stores.publication} was made of loads up to "
+            f"{known}: raw is older than the warehouse, and what is loaded now would take numbers "
+            f"that were given before. Put a backup of raw and vault back that is as new as the "
+            f"warehouse (crm-value restore --backup DIR), or a publication that is as old "
+            f"(crm-value restore PUBLICATION)")
 
 
 def begin_build(stores: Stores) -> Path | None:
@@ -111,10 +115,7 @@ def wal_of(file: Path) -> Path:
 
 def rows_n(stores: Stores, file: Path, table: str) -> int:
     """Rows of a table of a store; 0 where the store does not have it."""
-    with stores.open(file, read_only=True) as connection:
-        found = connection.execute("select count(*) from duckdb_tables() where table_name = ?",
-                                   [table]).fetchone()
-        if not found or not found[0]:
-            return 0
-        row = connection.execute(f"select count(*) from {table}").fetchone()
-    return int(row[0]) if row else 0
+    if not read_rows(stores, file, "select 1 as found from duckdb_tables() where table_name = ?",
+                     [table]):
+        return 0
+    return int(read_rows(stores, file, f"select count(*) as n from {table}")[0]["n"])

@@ -81,5 +81,5 @@ def _earlier(session: RunSession, inputs: NightInputs) -> Earlier:
 
 
 def _write(session: RunSession, table: Table, rows: pd.DataFrame, inputs: NightInputs) -> None:
-    session.engine.replace_cells("build", table, "night",
-                                 rows.assign(as_of_date=inputs.as_of_date))
+    session.engine.replace_cells("build", "night", {
+        table: rows.assign(as_of_date=inputs.as_of_date)})

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from dagster_project.engine.questions import read_rows
 from dagster_project.feedback.sample_size import detectable_effect, power
 from dagster_project.ingest.canonical import CAMPAIGNS
-from dagster_project.publish.publications import read_rows
 from dagster_project.refusals import WrongInput
 from dagster_project.settings import Home
 

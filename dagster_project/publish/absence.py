@@ -17,9 +17,10 @@ from zoneinfo import ZoneInfo
 from dagster_project.configuration import Configuration
 from dagster_project.customers.merging import Tokens
 from dagster_project.engine.contact_edges import CUSTOMER_RECORDS
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.ingest.canonical import KINDS, REJECTION_REASONS
-from dagster_project.publish.publications import Published, read_rows
+from dagster_project.publish.publications import Published
 from dagster_project.settings import Home
 
 SHOWN_ROWS = 5

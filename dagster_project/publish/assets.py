@@ -24,6 +24,7 @@ from dagster_project.engine.publication import (
     stage_publication,
     switch,
 )
+from dagster_project.engine.questions import read_rows
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.feedback_tables import FEEDBACK_TABLES
@@ -241,12 +242,10 @@ def verify(session: RunSession, inputs: NightInputs, file: Path) -> None:
 
 def _publication_id(session: RunSession, inputs: NightInputs) -> int:
     path = session.home.stores.candidate(inputs.candidate_id)
-    with session.home.stores.open(path, read_only=True) as connection:
-        row = connection.execute(
-            "select max(publication_id) from publication where candidate_id = ?",
-            [inputs.candidate_id]).fetchone()
-    assert row is not None
-    return int(row[0])
+    [found] = read_rows(session.home.stores, path,
+                        "select max(publication_id) as id from publication "
+                        "where candidate_id = ?", [inputs.candidate_id])
+    return int(found["id"])
 
 
 def _utc_now() -> datetime:

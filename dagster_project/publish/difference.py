@@ -19,8 +19,9 @@ from dagster_project.engine.publication_diff import (
     compare_tables,
     loads_between,
 )
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.stores import Stores
-from dagster_project.publish.publications import all_publications, file_of, read_rows
+from dagster_project.publish.publications import all_publications, file_of
 from dagster_project.publish.tables import CURRENT_TABLES
 from dagster_project.quality.words import mask
 from dagster_project.refusals import WrongInput

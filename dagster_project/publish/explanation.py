@@ -30,6 +30,7 @@ from dagster_project.customers.identities import (
 from dagster_project.customers.merging import Tokens, merge_rules
 from dagster_project.engine.contact_edges import SAME_RECORD, edge_parameters, edges_query
 from dagster_project.engine.embedded import WrongSecret, require_secret
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.stores import StoreUnreadable
 from dagster_project.ingest.contacts import CONTACT_SPACES
 from dagster_project.ingest.mapping import DEFAULT_ID_SPACE
@@ -42,7 +43,6 @@ from dagster_project.publish.publications import (
     all_publications,
     choose_publication,
     dates_in_words,
-    read_rows,
     rows_of,
 )
 from dagster_project.publish.tables import CUSTOMER_SCORE_HISTORY

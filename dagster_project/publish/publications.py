@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.engine.held_labels import HELD_FOR_DAYS
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.stores import Stores
 from dagster_project.publish.tables import PUBLICATION
 
@@ -47,17 +48,6 @@ class Published:
     def known_load_seq(self) -> int:
         """K: the last load that counted."""
         return int(self.row["known_load_seq"])
-
-
-def read_rows(stores: Stores, path: Path, query: str,
-              parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
-    """Rows of a query on one file, opened read-only; amounts are decimals.
-
-    Raises:
-        StoreUnreadable: the file cannot be opened.
-    """
-    with stores.open(path, read_only=True) as connection:
-        return rows_of(connection, query, parameters)
 
 
 def rows_of(connection: Any, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from dagster_project.engine.embedded import require_secret
 from dagster_project.engine.failures import ResourceLimit
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.restoring import (
     Backup,
     is_held,
@@ -24,7 +25,6 @@ from dagster_project.engine.restoring import (
 from dagster_project.engine.status import write_status
 from dagster_project.engine.stores import EngineError, Stores, StoreUnreadable
 from dagster_project.publish.approved import require_approved
-from dagster_project.publish.publications import read_rows
 from dagster_project.quality.approval import NotApproved
 from dagster_project.refusals import WrongInput
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from dagster_project.engine.questions import read_rows
 from dagster_project.publish.absence import (
     Search,
     is_in_build,
@@ -17,7 +18,6 @@ from dagster_project.publish.absence import (
     rejected_naming,
     shown,
 )
-from dagster_project.publish.publications import read_rows
 
 _WORDS = {
     "en": {

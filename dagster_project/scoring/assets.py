@@ -75,7 +75,7 @@ def scoring_reference(context: dg.AssetExecutionContext,
         frame = session.engine.read_current(
             "publication", "select * from crm.scoring_reference where reference_id = ?",
             [inputs.reference_id])
-    session.engine.replace_cells("build", SCORING_REFERENCE, "night", frame)
+    session.engine.replace_cells("build", "night", {SCORING_REFERENCE: frame})
     return dg.MaterializeResult(metadata={
         "dagster/row_count": len(frame), "reference_id": inputs.reference_id,
         "is_new": inputs.is_new_reference, "is_backcast": inputs.is_backcast,
@@ -152,7 +152,7 @@ def account_scores(home: HomeResource) -> dg.MaterializeResult:
     configuration = session.configuration_of(inputs.config_hash)
     members = session.engine.read_current("build", account_members_query())
     frame = roll_up(members, load_reference(session.engine, inputs, "build"), configuration)
-    session.engine.replace_cells("build", ACCOUNT_SCORES, "night", frame)
+    session.engine.replace_cells("build", "night", {ACCOUNT_SCORES: frame})
     return dg.MaterializeResult(metadata={
         "dagster/row_count": len(frame), "is_published": False,
         "customers": len(members)})
@@ -230,7 +230,7 @@ def expect_from_customers(context: dg.AssetExecutionContext,
                   "methods": ", ".join(f"{row.method}: {row.n}"
                                        for row in methods.itertuples(index=False))})
     warnings = churn_warnings(engine.frames_of(_high_value_query(), BATCH_ROWS), configuration)
-    engine.replace_cells("build", CHURN_WARNINGS, "night", warnings)
+    engine.replace_cells("build", "night", {CHURN_WARNINGS: warnings})
     found = int(warnings.attrs["customers_n"])
     context.log.info(f"{len(warnings)} of {found} customers of high value who may leave are named")
     yield dg.MaterializeResult(
@@ -281,36 +281,32 @@ COUNTS_SCHEMA = dg.TableSchema([
 
 def _counts(session: RunSession, labels: tuple[str, ...]) -> dg.MetadataValue:
     """Customers and mean CRM value by label, as a small table without personal data."""
-    records = []
-    for label in labels:
-        frame = session.engine.read_current(
-            "build",
-            f"select {label} as word, count(*) as n, "
-            f"round(cast(avg(crm_value) as double), 2) as mean "
-            f"from night.customer_scores group by {label} order by n desc, word")
-        total = int(frame["n"].sum()) or 1
-        records += [
-            dg.TableRecord({"label": label, "word": str(row.word), "customers": int(row.n),
-                            "share": round(int(row.n) / total, 4),
-                            "mean_crm_value": None if pd.isna(row.mean) else float(row.mean)})
-            for row in frame.itertuples(index=False)
-        ]
+    counted = session.engine.read_current("build", "union all".join(
+        f" select '{label}' as label, {label} as word, count(*) as n, "
+        f"sum(count(*)) over () as total, round(cast(avg(crm_value) as double), 2) as mean "
+        f"from night.customer_scores group by {label} " for label in labels)
+        + "order by label desc, n desc, word")
+    records = [
+        dg.TableRecord({"label": str(row.label), "word": str(row.word), "customers": int(row.n),
+                        "share": round(int(row.n) / int(row.total), 4),
+                        "mean_crm_value": None if pd.isna(row.mean) else float(row.mean)})
+        for row in counted.itertuples(index=False)
+    ]
     return dg.MetadataValue.table(records, COUNTS_SCHEMA)
 
 
 def _degree_means(session: RunSession) -> dg.MetadataValue:
-    records = []
-    for degree in ("satisfaction_score", "loyalty_degree_score", "engagement_score",
-                   "advocacy_score"):
-        frame = session.engine.read_current(
-            "build", f"select count({degree}) as n, round(cast(avg({degree}) as double), 2) "
-                     f"as mean from night.customer_scores")
-        mean = frame["mean"].iloc[0]
-        records.append(dg.TableRecord({
-            "degree": degree, "customers_with_score": int(frame["n"].iloc[0]),
-            "mean": None if pd.isna(mean) else float(mean),
-        }))
-    return dg.MetadataValue.table(records)
+    degrees = ("satisfaction_score", "loyalty_degree_score", "engagement_score",
+               "advocacy_score")
+    [counted] = session.engine.read_current("build", "select " + ", ".join(
+        f"count({degree}) as {degree}_n, round(cast(avg({degree}) as double), 2) as {degree}"
+        for degree in degrees) + " from night.customer_scores").to_dict("records")
+    return dg.MetadataValue.table([
+        dg.TableRecord({
+            "degree": degree, "customers_with_score": int(counted[f"{degree}_n"]),
+            "mean": None if pd.isna(counted[degree]) else float(counted[degree]),
+        }) for degree in degrees
+    ])
 
 
 @dg.multi_asset(
@@ -346,8 +342,8 @@ def compare_with_reference(context: dg.AssetExecutionContext,
     if len(drifted):
         context.log.warning(f"the population has moved away from reference "
                             f"{inputs.reference_id} in {', '.join(drifted)}")
+    engine.replace_cells("build", "night", frames)
     for table, frame in frames.items():
-        engine.replace_cells("build", table, "night", frame)
         yield dg.MaterializeResult(asset_key=["scoring", table.name],
                                    metadata={"dagster/row_count": len(frame)})
 
@@ -360,14 +356,12 @@ def population_query(configuration: Configuration) -> str:
 
 def _label_counts(engine: Engine) -> dict[tuple[str, str, str], int]:
     """Customers of the population by profile, label_kind and label."""
-    counts: dict[tuple[str, str, str], int] = {}
-    for kind in LABELS:
-        frame = engine.read_current(
-            "build", f"select scores.profile, scores.{kind} as label, count(*) as n "
-                     f"from night.customer_scores as scores "
-                     f"inner join marts.customer_features as features "
-                     f"on scores.customer_key = features.customer_key "
-                     f"where features.is_in_population group by scores.profile, scores.{kind}")
-        counts |= {(str(row.profile), kind, str(row.label)): int(row.n)
-                   for row in frame.itertuples(index=False)}
-    return counts
+    counted = engine.read_current("build", "union all".join(
+        f" select scores.profile, '{kind}' as kind, scores.{kind} as label, count(*) as n "
+        f"from night.customer_scores as scores "
+        f"inner join marts.customer_features as features "
+        f"on scores.customer_key = features.customer_key "
+        f"where features.is_in_population group by scores.profile, scores.{kind} "
+        for kind in LABELS))
+    return {(str(row.profile), str(row.kind), str(row.label)): int(row.n)
+            for row in counted.itertuples(index=False)}

@@ -63,7 +63,7 @@ def customer_segment_labels(context: dg.AssetExecutionContext,
     inputs = require_inputs(session)
     configuration = session.configuration_of(inputs.config_hash)
     reference = load_reference(session.engine, inputs, "build")
-    session.engine.replace_cells("build", RFM_CELLS, "night", rfm_cells(configuration))
+    session.engine.replace_cells("build", "night", {RFM_CELLS: rfm_cells(configuration)})
     labels = (segment_labels(batch, reference, configuration)
               for batch in session.engine.frames_of(segment_facts_query(configuration),
                                                     BATCH_ROWS))

@@ -17,9 +17,9 @@ from dagster_project.engine.features_again import (
     Variant,
     open_features_again,
 )
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.score_changes import Since, touched_identities
 from dagster_project.engine.stores import Limits, Stores
-from dagster_project.publish.publications import read_rows
 from dagster_project.scoring.night_data import features_query
 from dagster_project.scoring.reference import Reference
 from dagster_project.scoring.score import score_batch

@@ -200,13 +200,12 @@ def _prepare_night(home: Home, engine: EmbeddedEngine, configuration: Configurat
     merges = merges_of(engine, configuration, Tokens(home.secret, home.sources), AS_OF,
                        inputs.known_load_seq)
     half_lives = configuration.decay_half_lives()
-    for table, frame in (
-        (NIGHT_INPUTS, inputs.to_frame()), (IDENTITY_EDGES, merges.edges),
-        (CUSTOMER_MAP, merges.customer_map),
-        (DECAY_WEIGHTS, decay_weights(half_lives, 21 * max(half_lives))),
-        (EXCLUDED_IDENTITIES, pd.DataFrame(columns=list(EXCLUDED_IDENTITIES.column_names))),
-    ):
-        engine.replace_cells("build", table, "night", frame)
+    engine.replace_cells("build", "night", {
+        NIGHT_INPUTS: inputs.to_frame(), IDENTITY_EDGES: merges.edges,
+        CUSTOMER_MAP: merges.customer_map,
+        DECAY_WEIGHTS: decay_weights(half_lives, 21 * max(half_lives)),
+        EXCLUDED_IDENTITIES: pd.DataFrame(columns=list(EXCLUDED_IDENTITIES.column_names)),
+    })
 
 
 def _keys(home: Home) -> dict[str, str]:

@@ -16,10 +16,10 @@ from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints
 from dagster_project.engine.embedded import EmbeddedEngine, WrongSecret
 from dagster_project.engine.failures import ResourceLimit
 from dagster_project.engine.publication import drop_old_approvals, keep_approval
+from dagster_project.engine.questions import read_rows
 from dagster_project.engine.restoring import highest_number, put_publication
 from dagster_project.engine.stores import Limits, Stores, StoreUnreadable
 from dagster_project.engine.whole_stores import begin_build
-from dagster_project.publish.publications import read_rows
 from dagster_project.publish.restoring import (
     NotRestorable,
     restore_publication,

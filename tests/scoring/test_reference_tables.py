@@ -37,8 +37,8 @@ def test_the_tables_take_what_is_not_known(
                                    default_configuration, D),
         SCORE_CURVES: score_curves(reference, default_configuration),
     }
+    engine.replace_cells("build", "night", made)
     for table, rows in made.items():
-        engine.replace_cells("build", table, "night", rows)
         stored = engine.read_current(
             "build", f"select * from night.{table.name} order by {', '.join(table.key)}")
         assert len(stored) == len(rows) > 0

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from dagster_project import command_line
 from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints_of
 from dagster_project.engine.publication import keep_approval
-from dagster_project.publish.publications import read_rows
+from dagster_project.engine.questions import read_rows
 from dagster_project.publish.serving import Serving
 from dagster_project.publish.tables import RUN_TABLES
 from dagster_project.quality.approval import NotApproved, make_approval, write_approval
