@@ -172,7 +172,7 @@ def _gap_sources(is_not_own: Mask, gap: Real) -> npt.NDArray[np.object_]:
 def _dates(as_of_date: datetime.date, days: Real) -> npt.NDArray[np.datetime64]:
     """Dates so many days from D; NaT where there is no number."""
     known = ~np.isnan(days)
-    dates = np.full(len(days), np.datetime64("NaT"), "datetime64[s]")
+    dates = np.full(len(days), np.datetime64("NaT", "s"))
     dates[known] = (np.datetime64(as_of_date)
                     + days[known].astype(np.int64).astype("timedelta64[D]"))
     return dates
