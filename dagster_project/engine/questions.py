@@ -35,10 +35,10 @@ def read_rows(stores: Stores, path: Path, query: str,
         StoreUnreadable: the file cannot be opened, or is damaged where the query reads it.
         ResourceLimit: memory or disk do not suffice for it.
     """
-    return _taken(stores, path, query, parameters, _dicts)
+    return _taken(stores, path, query, parameters, dicts_of)
 
 
-def _dicts(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+def dicts_of(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
     """The rows of a result, exactly as the engine has them."""
     names = [column[0] for column in result.description or ()]
     return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

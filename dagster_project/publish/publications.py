@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dagster_project.engine.held_labels import HELD_FOR_DAYS
-from dagster_project.engine.questions import read_rows
+from dagster_project.engine.questions import dicts_of, read_rows
 from dagster_project.engine.stores import Stores
 from dagster_project.publish.tables import PUBLICATION
 
@@ -52,9 +52,7 @@ class Published:
 
 def rows_of(connection: Any, query: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
     """Rows of a query on an open file; amounts are decimals."""
-    result = connection.execute(query, list(parameters))
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    return dicts_of(connection.execute(query, list(parameters)))
 
 
 def has_table(stores: Stores, path: Path, name: str) -> bool:

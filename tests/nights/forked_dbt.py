@@ -117,7 +117,7 @@ def _run_dbt(message: bytes, said: int, command: int) -> None:
     os.close(said)
     os.environ.clear()
     os.environ.update(environment)
-    # Of 2,900 lines a night nobody reads one.
+    # Its 2,900 lines a night are for people, and no test looks at them.
     os.environ["DBT_LOG_LEVEL_FILE"] = "none"
     os.chdir(folder)
     sys.argv = arguments
