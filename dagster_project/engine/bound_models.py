@@ -15,14 +15,19 @@ from typing import Any
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 LOOK_SECONDS = 0.1
+# Variable of the environment: number of the process that started dbt.
+STARTED_BY = "CRM_STARTED_BY"
 
 
 class Plugin(BasePlugin):
-    """Watches the process that started dbt; `starter` of its configuration is that process."""
+    """Watches the process that started dbt."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
-        """Begin to watch, before the first connection is opened; 0: nobody is watched."""
-        starter = int(plugin_config.get("starter") or 0)
+        """Begin to watch, before the first connection is opened; nobody named: nobody watched.
+
+        The configuration is empty: dbt keeps no parse of a profile that differs from run to run.
+        """
+        starter = int(os.environ.get(STARTED_BY) or 0)
         if not starter:
             return
         _end_if_gone(starter)

@@ -195,7 +195,7 @@ from dbt.adapters.duckdb.plugins import BasePlugin
 profile = yaml.safe_load(Path("dbt/profiles.yml").read_text())
 [named] = profile["crm"]["outputs"]["duckdb"]["plugins"]
 import os
-BasePlugin.create(named["module"], config={"starter": os.environ["CRM_STARTED_BY"]})
+BasePlugin.create(named["module"], config=named.get("config"))
 import duckdb, sys
 connection = duckdb.connect(os.environ["CRM_BUILD_PATH"])
 Path(os.environ["CRM_BUILD_PATH"] + ".writes").touch()
