@@ -16,7 +16,7 @@ from dagster_project.automation.lost_runs import tell_lost_runs, words_of
 from dagster_project.automation.retention import prune_history
 from dagster_project.automation.run_records import keep_record, write_record
 from dagster_project.configuration import Configuration
-from dagster_project.customers.night import NightInputs, NightMismatch, require_night
+from dagster_project.customers.night import NightInputs, require_night
 from dagster_project.customers.tables import NIGHT_INPUTS
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.engine.failures import ResourceLimit, StoreUnreadable
@@ -24,10 +24,9 @@ from dagster_project.engine.run_marks import RunMark, mark_run
 from dagster_project.engine.table import Table
 from dagster_project.engine.whole_stores import require_known_loads
 from dagster_project.engine.writer_lock import writer_lock
-from dagster_project.ingest.last_look import NoLook, refused_at_last_look
+from dagster_project.ingest.last_look import refused_at_last_look
 from dagster_project.operation.disk import delete_leftovers, require_disk
 from dagster_project.publish.serving import require_serving
-from dagster_project.quality.approval import NotApproved
 from dagster_project.settings import Home, enter, home_from_environment
 
 PARTITION_TAG = "dagster/partition"
@@ -77,8 +76,7 @@ class RunSession:
             return self.refused_files
         if inputs.replay_of_publication_id:
             return {}
-        with told_in_words():
-            return refused_at_last_look(self.home.refused_files)
+        return refused_at_last_look(self.home.refused_files)
 
     def build_table(self, table: Table) -> pd.DataFrame | None:
         """A small table of schema `night` of the build; None if the build has none."""
@@ -204,18 +202,6 @@ def _tell_lost_runs(context: dg.InitResourceContext, home: Home,
         tell(f"lost runs could not be told: {error}")
 
 
-@contextmanager
-def told_in_words() -> Iterator[None]:
-    """Fail a step by the words of a refusal of ours.
-
-    Of any other exception Dagster's page shows the stack first and hides the words below it.
-    """
-    try:
-        yield
-    except (NightMismatch, NotApproved, NoLook) as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
-
-
 def require_inputs(session: RunSession) -> NightInputs:
     """The night the build holds, checked against the run's own D and configuration."""
     if session.inputs is None:
@@ -226,8 +212,7 @@ def require_inputs(session: RunSession) -> NightInputs:
 def _checked_inputs(session: RunSession) -> NightInputs:
     frame = session.build_table(NIGHT_INPUTS)
     assert session.as_of_date is not None, "as-of assets run with a partition"
-    with told_in_words():
-        require_night(frame, session.as_of_date, session.home.configuration.hash)
+    require_night(frame, session.as_of_date, session.home.configuration.hash)
     assert frame is not None
     row = frame.iloc[0]
     replayed = row["replay_of_publication_id"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -12,8 +13,10 @@ import pytest
 from dagster_project.automation.jobs import JOBS
 from dagster_project.automation.messages import failure_message
 from dagster_project.automation.nights import CALENDAR, NIGHTS
+from dagster_project.automation.runs import STEP_WORDS
 from dagster_project.automation.schedules import nightly_schedule
 from dagster_project.automation.sensors import failure_sensor
+from dagster_project.automation.steps import told_in_words
 from dagster_project.definitions import defs
 from dagster_project.publish.assets import CANDIDATE, PUBLISHED_TABLES
 from dagster_project.quality.gate import load_declarations
@@ -117,6 +120,14 @@ def test_every_job_that_publishes_passes_the_gate_first(definitions: dg.Definiti
     steps = [node.name for node in
              definitions.resolve_job_def(job_name).nodes_in_topological_order]
     assert steps.index("gate") < steps.index("publish_candidate")
+
+
+def test_every_step_tells_its_refusals_in_words(definitions: dg.Definitions) -> None:
+    steps: list[Any] = list(definitions.resolve_job_def("nightly").all_node_defs)
+    assert {step.name for step in steps} == STEP_WORDS.keys()
+    told = told_in_words(lambda: None).__code__.co_filename
+    assert [step.name for step in steps
+            if step.compute_fn.decorated_fn.__code__.co_filename != told] == []
 
 
 def test_models_of_the_night_have_its_partition_and_facts_have_none(

@@ -4,6 +4,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.automation.steps import told_in_words
 from dagster_project.changes.chain import Night, split_changes
 from dagster_project.changes.previous import previous_night
 from dagster_project.customers.tables import KEY_CHANGES
@@ -24,6 +25,7 @@ from dagster_project.scoring.assets import FEATURES, REFERENCE, SCORE_ASSETS
     metadata={"dagster/table_name": f"night.{SCORE_DIFFERENCES.name}",
               "dagster/column_schema": column_schema(SCORE_DIFFERENCES)},
 )
+@told_in_words
 def score_changes(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """Compare the scores with those that are published, and split each difference."""
     session = home.session

@@ -13,6 +13,7 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.automation.steps import told_in_words
 from dagster_project.customers.dbt_arguments import dbt_arguments, dbt_environment
 from dagster_project.customers.dbt_project import dbt_executable, manifest_path
 from dagster_project.customers.merging import Tokens
@@ -63,6 +64,7 @@ class NightConfig(dg.Config):
     ],
     backfill_policy=ONE_NIGHT_A_RUN,
 )
+@told_in_words
 def prepare_night(context: dg.AssetExecutionContext, config: NightConfig,
                   home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """Choose the six inputs of the night and make the tables that dbt reads."""
@@ -142,6 +144,7 @@ class ModelTranslator(DagsterDbtTranslator):
     manifest=manifest_path(), name="build_customers", dagster_dbt_translator=ModelTranslator(),
     backfill_policy=ONE_NIGHT_A_RUN, exclude="resource_type:unit_test resource_type:exposure",
 )
+@told_in_words
 def build_customers(context: dg.AssetExecutionContext, dbt: DbtCliResource,
                     home: HomeResource) -> Iterator[Any]:
     """Current versions, facts and features of the night: one dbt subprocess."""

@@ -13,12 +13,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from dagster_project.refusals import NotFinished
 from dagster_project.settings import DBT_PROJECT
 
 SOURCE_SUFFIXES = (".sql", ".yml", ".md")
 
 
-class ModelsUnreadable(Exception):
+class ModelsUnreadable(NotFinished):
     """dbt cannot parse the project; the text has its last lines."""
 
 

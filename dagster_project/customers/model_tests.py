@@ -15,6 +15,7 @@ import pandas as pd
 
 from dagster_project.engine.failures import limit_in_words
 from dagster_project.engine.table import Column, Table
+from dagster_project.refusals import NotFinished
 
 MODEL_TESTS = Table(
     "model_tests",
@@ -31,7 +32,7 @@ GOOD = frozenset({"pass", "warn"})
 NAMED = 5
 
 
-class ModelsNotTested(Exception):
+class ModelsNotTested(NotFinished):
     """Tests of the models did not run or did not pass: which, and what to do."""
 
 

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 import pandas as pd
 
 from dagster_project.configuration import measures_hash as hash_of_measures
-from dagster_project.refusals import WrongInput
+from dagster_project.refusals import NotFinished, WrongInput
 
 # Version of the project's own arithmetic. It grows whenever equal facts get other scores.
 METHOD_VERSION = "4"
@@ -32,7 +32,7 @@ NO_REFERENCES = pd.DataFrame(
     columns=["reference_id", "valid_from", "known_load_seq", "canonical_text"])
 
 
-class NightMismatch(Exception):
+class NightMismatch(NotFinished):
     """The build holds another night than the step was asked for: what to do."""
 
 

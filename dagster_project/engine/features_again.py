@@ -19,6 +19,7 @@ import duckdb
 import pandas as pd
 
 from dagster_project.engine.stores import IN_MEMORY, Stores, identifier, literal
+from dagster_project.refusals import NotFinished
 
 FEATURES = "model.crm.customer_features"
 # Catalog that the statements name, and the one in which the facts of the night stand.
@@ -26,7 +27,7 @@ _BUILD, _FACTS = "build", "facts"
 _CHOSEN = f"{_BUILD}.chosen"
 
 
-class NotCompiled(Exception):
+class NotCompiled(NotFinished):
     """The statements of the night are not there: what to do."""
 
 

@@ -63,17 +63,18 @@ from dagster_project.publish.tables import (
     SHOWN,
     STRATEGIES,
 )
+from dagster_project.refusals import NotFinished
 
 STORAGE_VERSION = "v1.0.0"
 DEGREES = ("satisfaction_score", "loyalty_degree_score", "engagement_score", "advocacy_score")
 SEGMENT_LABELS = ("quadrant", "tier", "lifecycle_stage")
 
 
-class PublicationInUse(Exception):
+class PublicationInUse(NotFinished):
     """The warehouse file cannot be replaced: who or what stands in the way."""
 
 
-class NewestDateFirst(Exception):
+class NewestDateFirst(NotFinished):
     """An older date cannot be published yet: which tables the current one must bring first."""
 
 

@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.automation.steps import told_in_words
 from dagster_project.customers.night import NightInputs
 from dagster_project.engine.earlier_nights import (
     Earlier,
@@ -40,6 +41,7 @@ FEATURES = dg.AssetKey(["marts", "customer_features"])
     ],
     backfill_policy=ONE_NIGHT_A_RUN,
 )
+@told_in_words
 def take_feedback(context: dg.AssetExecutionContext,
                   home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """Compare the groups of campaigns, and the scores of then with what happened since."""

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from dagster_project.automation.nights import OWNERS
+from dagster_project.automation.steps import told_in_words
 from dagster_project.engine.table import Table
 from dagster_project.ingest.last_look import keep_refused
 from dagster_project.ingest.loading import HashMemory, ingest_landing, words_of
@@ -33,6 +34,7 @@ def column_schema(table: Table) -> dg.TableSchema:
         for table in RAW_TABLES + LEDGER_TABLES
     ],
 )
+@told_in_words
 def load_landing(context: dg.AssetExecutionContext,
                  home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """Load every new file of the landing folder into raw and vault."""

@@ -11,8 +11,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from dagster_project.refusals import NotFinished
 
-class NoLook(Exception):
+
+class NoLook(NotFinished):
     """Nothing says which files the last look refused: where it should stand, what to do."""
 
 

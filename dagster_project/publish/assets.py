@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.automation.steps import told_in_words
 from dagster_project.configuration import Configuration
 from dagster_project.customers.model_tests import MODEL_TESTS, require_tested
 from dagster_project.customers.night import NightInputs
@@ -15,7 +16,6 @@ from dagster_project.customers.tables import KEY_CHANGES
 from dagster_project.engine.audit_connection import ENGINE_VERSION, fingerprints_of
 from dagster_project.engine.publication import (
     CandidateContent,
-    NewestDateFirst,
     drop_old_approvals,
     drop_old_candidates,
     keep_approval,
@@ -28,7 +28,7 @@ from dagster_project.engine.questions import read_rows
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.change_tables import SCORE_CHANGES
 from dagster_project.publish.feedback_tables import FEEDBACK_TABLES
-from dagster_project.publish.replay import ReplayDiffers, compare_replay, replayed_on
+from dagster_project.publish.replay import compare_replay, replayed_on
 from dagster_project.publish.serving import Serving
 from dagster_project.publish.tables import (
     CONTACTS_NOT_MERGED,
@@ -39,7 +39,7 @@ from dagster_project.publish.tables import (
 )
 from dagster_project.quality.approval import APPROVAL_FILE, read_approval, verify_approval
 from dagster_project.quality.gate import load_declarations
-from dagster_project.resources import HomeResource, RunSession, require_inputs, told_in_words
+from dagster_project.resources import HomeResource, RunSession, require_inputs
 from dagster_project.scoring.score import score_columns
 from dagster_project.settings import EXPECTATIONS
 
@@ -67,6 +67,7 @@ PUBLISHED_TABLES = CURRENT_TABLES + HISTORY_TABLES + RUN_TABLES
     deps=[*SCORES, *FACTS, *SEGMENTS, *CHANGES, *FEEDBACK], partitions_def=NIGHTS,
     backfill_policy=ONE_NIGHT_A_RUN,
 )
+@told_in_words
 def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.MaterializeResult:
     """The file that is to be published, beside the last publication. Not published yet."""
     session = home.session
@@ -90,10 +91,7 @@ def candidate(context: dg.AssetExecutionContext, home: HomeResource) -> dg.Mater
         replayed=_replayed(session, inputs),
         replayed_on=replayed_on(session.home.stores, inputs),
     )
-    try:
-        path = stage_publication(session.home.stores, content)
-    except NewestDateFirst as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+    path = stage_publication(session.home.stores, content)
     drop_old_candidates(session.home.stores)
     session.candidate_id = inputs.candidate_id
     return dg.MaterializeResult(metadata={
@@ -146,6 +144,7 @@ def _key_changes(session: RunSession) -> pd.DataFrame:
     ],
     backfill_policy=ONE_NIGHT_A_RUN,
 )
+@told_in_words
 def publish_candidate(context: dg.AssetExecutionContext,
                       home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """Verify the approval of exactly this file, then make it the publication."""
@@ -161,11 +160,8 @@ def publish_candidate(context: dg.AssetExecutionContext,
     serving = Serving(session.home, context.log.info)
     if inputs.replay_of_publication_id:
         verify(session, inputs, path)
-        try:
-            session.replay_words = compare_replay(stores, path, inputs,
-                                                  keep=session.job_name == REPLAY_JOB)
-        except ReplayDiffers as error:
-            raise dg.Failure(description=str(error), allow_retries=False) from error
+        session.replay_words = compare_replay(stores, path, inputs,
+                                              keep=session.job_name == REPLAY_JOB)
         context.log.info(session.replay_words)
         # A run that was lost between rename and commit left the database a publication behind.
         serving.catch_up(stores.publication)
@@ -231,13 +227,12 @@ def verify(session: RunSession, inputs: NightInputs, file: Path) -> None:
     declarations = load_declarations(EXPECTATIONS)
     fingerprints = fingerprints_of(
         file, without=frozenset(table.name for table in RUN_TABLES))
-    with told_in_words():
-        verify_approval(
-            read_approval(session.home.stores.candidate(inputs.candidate_id).parent),
-            secret=session.home.secret, suite=declarations.suite_hash,
-            checks=[check.name for check in declarations.checks],
-            candidate_id=inputs.candidate_id, fingerprints=fingerprints,
-            engine_version=ENGINE_VERSION)
+    verify_approval(
+        read_approval(session.home.stores.candidate(inputs.candidate_id).parent),
+        secret=session.home.secret, suite=declarations.suite_hash,
+        checks=[check.name for check in declarations.checks],
+        candidate_id=inputs.candidate_id, fingerprints=fingerprints,
+        engine_version=ENGINE_VERSION)
 
 
 def _publication_id(session: RunSession, inputs: NightInputs) -> int:

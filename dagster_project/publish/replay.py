@@ -22,6 +22,7 @@ from dagster_project.publish.publications import (
     keeps_column,
 )
 from dagster_project.publish.tables import CURRENT_TABLES
+from dagster_project.refusals import NotFinished
 
 HELD_NAMES = tuple(column.name for column in HELD_COLUMNS)
 # History of before this column was kept holds nothing to compare it with.
@@ -29,7 +30,7 @@ LATER_COLUMN = "p_alive"
 HISTORY = "customer_score_history"
 
 
-class ReplayDiffers(Exception):
+class ReplayDiffers(NotFinished):
     """The same six inputs gave other rows than were published."""
 
 

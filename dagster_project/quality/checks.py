@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS
+from dagster_project.automation.steps import told_in_words
 from dagster_project.customers.night import NightInputs
 from dagster_project.customers.trial import advice_on_currency
 from dagster_project.ingest.expected import DueDelivery
@@ -36,6 +37,7 @@ CHECKS = load_declarations(EXPECTATIONS).checks
         for check in CHECKS
     ],
 )
+@told_in_words
 def gate(context: dg.AssetCheckExecutionContext,
          home: HomeResource) -> Iterator[dg.AssetCheckResult]:
     """Audit the candidate file; approve it, or say what is wrong."""

@@ -6,6 +6,7 @@ import dagster as dg
 import pandas as pd
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.automation.steps import told_in_words
 from dagster_project.configuration import Configuration
 from dagster_project.customers.night import NightInputs
 from dagster_project.engine.interface import Engine
@@ -53,6 +54,7 @@ NEWEST_ANSWERS = dg.AssetKey(["marts", "newest_answers"])
     deps=[FEATURES, SUMMARIES], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
     code_version="3",
 )
+@told_in_words
 def scoring_reference(context: dg.AssetExecutionContext,
                       home: HomeResource) -> dg.MaterializeResult:
     """The frozen curves, cuts, means and models of the night: taken from the last publication.
@@ -112,6 +114,7 @@ SCORE_ASSETS = {
     ],
     backfill_policy=ONE_NIGHT_A_RUN,
 )
+@told_in_words
 def score_customers(context: dg.AssetExecutionContext,
                     home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """Score every customer in one pass over batches of features."""
@@ -145,6 +148,7 @@ def score_customers(context: dg.AssetExecutionContext,
     partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN, code_version="1",
     metadata={"dagster/column_schema": column_schema(ACCOUNT_SCORES)},
 )
+@told_in_words
 def account_scores(home: HomeResource) -> dg.MaterializeResult:
     """The scores of companies, from those of their people."""
     session = home.session
@@ -165,6 +169,7 @@ def account_scores(home: HomeResource) -> dg.MaterializeResult:
     metadata={"dagster/column_schema": column_schema(POPULATION_FIGURES),
               "dagster/table_name": f"night.{POPULATION_FIGURES.name}"},
 )
+@told_in_words
 def population_figures_of_night(context: dg.AssetExecutionContext,
                                 home: HomeResource) -> dg.MaterializeResult:
     """NPS, CSAT, CES, repeat purchases, retention, revenue and margin of each segment.
@@ -208,6 +213,7 @@ def population_figures_of_night(context: dg.AssetExecutionContext,
     ],
     backfill_policy=ONE_NIGHT_A_RUN,
 )
+@told_in_words
 def expect_from_customers(context: dg.AssetExecutionContext,
                           home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """Lifetime values in batches, then the warnings that follow from them and the quadrants."""
@@ -323,6 +329,7 @@ def _degree_means(session: RunSession) -> dg.MetadataValue:
     ],
     backfill_policy=ONE_NIGHT_A_RUN,
 )
+@told_in_words
 def compare_with_reference(context: dg.AssetExecutionContext,
                            home: HomeResource) -> Iterator[dg.MaterializeResult]:
     """Say how far tonight's population is from the reference's, and what its scores stand for."""

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from dagster_project.automation.nights import NIGHTS, ONE_NIGHT_A_RUN, OWNERS
+from dagster_project.automation.steps import told_in_words
 from dagster_project.configuration import Configuration
 from dagster_project.ingest.assets import column_schema
 from dagster_project.publish.segment_tables import RFM_CELLS
@@ -56,6 +57,7 @@ def segment_facts_query(configuration: Configuration) -> str:
     deps=[REFERENCE, *SCORES, *FACTS], partitions_def=NIGHTS, backfill_policy=ONE_NIGHT_A_RUN,
     code_version="1", metadata={"dagster/table_name": "night.segment_labels"},
 )
+@told_in_words
 def customer_segment_labels(context: dg.AssetExecutionContext,
                             home: HomeResource) -> dg.MaterializeResult:
     """RFM scores and segment, age band and profitability quadrant. One row: one customer."""

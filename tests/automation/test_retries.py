@@ -16,6 +16,7 @@ from dagster_project.customers.night import NightInputs
 from dagster_project.definitions import defs
 from dagster_project.engine.embedded import EmbeddedEngine
 from dagster_project.ingest.assets import load_landing
+from dagster_project.ingest.last_look import NoLook
 from dagster_project.operation import disk
 from dagster_project.resources import HomeResource, RunSession
 from dagster_project.settings import Home, enter, make_home
@@ -72,7 +73,7 @@ def test_a_run_that_did_not_look_knows_what_the_last_look_refused(
 def test_nothing_passes_where_nothing_says_what_was_refused(home: Home, kept: str | None) -> None:
     if kept is not None:
         home.refused_files.write_text(kept)
-    with pytest.raises(dg.Failure, match="run the night from its start"):
+    with pytest.raises(NoLook, match="run the night from its start"):
         _session(home).refused_of_night(NIGHT)
 
 
