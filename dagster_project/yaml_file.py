@@ -143,7 +143,7 @@ def _read_yaml(path: Path, name: str) -> CommentedMap:
     return _document(content, name)
 
 
-# A run reads its files three times, at their beginnings; to parse one of 400 lines takes 80 ms.
+# A run reads its configuration three times before its first step; to parse it takes 80 ms.
 @functools.lru_cache(maxsize=64)
 def _document(content: bytes, name: str) -> CommentedMap:
     """What a file holds; nobody changes it."""

@@ -47,6 +47,8 @@ PLACES: dict[str, Callable[[TrialHome, float], bool]] = {
         home.folder / "warehouse" / ".incoming.duckdb", began),
     "it is published": lambda home, began: _is_new(home.publication, began),
 }
+# Where dbt may live, it must be a program of its own, to be found among all processes.
+WITH_DBT = {"the inputs are chosen", "dbt runs", "the models are built"}
 
 
 def kill_at(home: TrialHome, place: str, *arguments: str) -> bool:
@@ -55,7 +57,8 @@ def kill_at(home: TrialHome, place: str, *arguments: str) -> bool:
     Its dbt process is left to itself, as a kill leaves it.
     """
     began, has_come = time.time(), PLACES[place]
-    command = home.start(*arguments, **{INSTALLED_DBT: "1"})
+    command = home.start(*arguments, **(
+        {INSTALLED_DBT: "1"} if place in WITH_DBT else {}))
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if has_come(home, began):

@@ -62,7 +62,7 @@ def test_a_backfill_out_of_order_and_twice_ends_as_a_clean_one(
 @pytest.mark.xdist_group("same_again")
 def test_the_number_of_threads_changes_no_row(
         home_after: Teller, chronicle: Teller, record_property: Any) -> None:
-    """Nor a held label, of which backfills know less. The chronicle is told with two."""
+    """Nor a held label, which backfills leave aside. The chronicle is told with two."""
     home = home_after("first")
     home.edit("home.yaml", "threads: 2", "threads: 4")
     home.deliver(date.fromisoformat(SECOND))

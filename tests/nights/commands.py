@@ -16,13 +16,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from nights import forked_dbt
 
 PATIENCE_SECONDS = 540
-# More than one suite has.
-KEPT_CONFIGURATIONS = 500
 LIBRARIES = ["dagster", "dagster_dbt", "duckdb", "duckdb_engine", "great_expectations", "pandas",
              "psycopg", "pyarrow.fs", "pyarrow.parquet", "pydantic", "rich", "ruamel.yaml",
              "scipy.optimize", "scipy.sparse.csgraph", "sqlalchemy", "typer",
@@ -104,7 +101,6 @@ def _run(arguments: list[str], environment: dict[str, str], folder: str, said: s
     sys.argv = ["crm-value", *arguments]
     forked_dbt.stand_by()
     _keep_engines_of_history()
-    _keep_configurations_of_expectations()
 
     from dagster_project.command_line import main
 
@@ -143,29 +139,3 @@ def _keep_engines_of_history() -> None:
 
     for storage in (sqlite_event_log, sqlite_run_storage):
         storage.create_engine = kept
-
-
-def _keep_configurations_of_expectations() -> None:
-    """Let Great Expectations make an expectation's configuration once, not a hundred times.
-
-    Nor write its project, which is nowhere, after each change. What is asked and what comes of
-    it stay the same.
-    """
-    from great_expectations.data_context import EphemeralDataContext
-    from great_expectations.expectations.expectation import Expectation
-
-    made: Any = Expectation.configuration
-    # They compare by what they hold, and cannot be keys.
-    kept: dict[int, tuple[Expectation, Any]] = {}
-
-    def configuration(expectation: Expectation) -> Any:
-        of, found = kept.get(id(expectation), (None, None))
-        if of is not expectation:
-            if len(kept) >= KEPT_CONFIGURATIONS:
-                kept.clear()
-            found = made.fget(expectation)
-            kept[id(expectation)] = (expectation, found)
-        return found
-
-    Expectation.configuration = property(configuration)
-    EphemeralDataContext._save_project_config = lambda *_: None

@@ -2,7 +2,7 @@
 
 Importing dbt takes as long as it needs for the models of a small home. What it is told, what it
 writes, and that it ends with the run that started it is all as in production, where the
-installed program is started; killed nights start that.
+installed program is started; nights that are killed while dbt may live start that.
 """
 
 from __future__ import annotations
