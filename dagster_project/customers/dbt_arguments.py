@@ -44,7 +44,7 @@ def dbt_environment(
     temp_directory: Path,
     target_path: Path,
 ) -> dict[str, str]:
-    """Environment variables that dbt/profiles.yml reads, to be added to the process's own.
+    """Environment variables for dbt's process, to be added to the caller's own.
 
     Args:
         build_path: file that is built.
@@ -55,7 +55,7 @@ def dbt_environment(
         target_path: dbt's own files (manifest, run results, log): private, they quote values.
     """
     return {
-        # dbt ends itself when the process that started it is gone.
+        # dbt ends itself when the process that started it is gone (engine/bound_models.py).
         "CRM_STARTED_BY": str(os.getpid()),
         "CRM_BUILD_PATH": str(build_path),
         "CRM_RAW_PATH": str(raw_path),
